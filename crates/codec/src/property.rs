@@ -1,0 +1,624 @@
+//! The table of the 27 properties (5.0, section 2.2.2.2): identifier, type, bounds.
+//!
+//! Which packet may carry which property stands in that packet's file.
+
+use core::fmt;
+use core::num::{NonZeroU16, NonZeroU32};
+
+use crate::primitive::{BinaryData, Utf8String};
+use crate::reader::Reader;
+use crate::writer::{
+    Sink, put_prefixed, put_u16, put_u32, put_variable_byte_integer, variable_byte_integer_length,
+};
+use crate::{EncodeError, Malformed, TopicName};
+
+/// The Rust type of each wire type's values.
+macro_rules! value {
+    (Flag $a:lifetime) => { bool };
+    (U16 $a:lifetime) => { u16 };
+    (U32 $a:lifetime) => { u32 };
+    (VarInt $a:lifetime) => { u32 };
+    (NonZeroU16 $a:lifetime) => { NonZeroU16 };
+    (NonZeroU32 $a:lifetime) => { NonZeroU32 };
+    (Alias $a:lifetime) => { NonZeroU16 };
+    (Text $a:lifetime) => { Utf8String<$a> };
+    (Topic $a:lifetime) => { TopicName<$a> };
+    (Binary $a:lifetime) => { BinaryData<$a> };
+    (Pair $a:lifetime) => { (Utf8String<$a>, Utf8String<$a>) };
+}
+
+/// One row per property: identifier, name, wire type, getter, doc, name in the standard's words.
+macro_rules! properties {
+    ($($id:literal $name:ident $kind:ident $getter:ident $doc:literal $text:literal)+) => {
+        /// The identifier of a property.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        pub enum PropertyId {
+            $(#[doc = concat!(stringify!($id), ": ", $text, ".")] $name = $id,)+
+        }
+
+        impl PropertyId {
+            /// All properties in ascending order of their identifiers.
+            pub const ALL: [Self; 27] = [$(Self::$name),+];
+
+            /// The property for a number, or `None` if the standard names none.
+            pub const fn from_number(number: u32) -> Option<Self> {
+                match number {
+                    $($id => Some(Self::$name),)+
+                    _ => None,
+                }
+            }
+
+            /// The name in the standard's words.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)+
+                }
+            }
+        }
+
+        /// One property with its value.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Property<'a> {
+            $(#[doc = $doc] $name(value!($kind 'a)),)+
+        }
+
+        impl<'a> Property<'a> {
+            /// Which property this is.
+            pub const fn id(&self) -> PropertyId {
+                match self {
+                    $(Self::$name(_) => PropertyId::$name,)+
+                }
+            }
+
+            #[inline]
+            fn read(reader: &mut Reader<'a>, id: PropertyId) -> Result<Self, Malformed> {
+                match id {
+                    $(PropertyId::$name => Ok(Self::$name(kind::$kind::read(reader, id)?)),)+
+                }
+            }
+
+            fn check(&self) -> Result<(), Malformed> {
+                match self {
+                    $(Self::$name(value) => kind::$kind::check(*value, PropertyId::$name),)+
+                }
+            }
+
+            fn value_length(&self) -> usize {
+                match self {
+                    $(Self::$name(value) => kind::$kind::length(*value),)+
+                }
+            }
+
+            fn write(&self, out: &mut impl Sink) {
+                out.put_u8(self.id() as u8);
+                match self {
+                    $(Self::$name(value) => kind::$kind::write(*value, out),)+
+                }
+            }
+        }
+
+        impl<'a> Properties<'a> {
+            $(
+                #[doc = concat!("The first ", $text, ", if there is one.")]
+                pub fn $getter(&self) -> Option<value!($kind 'a)> {
+                    self.iter().find_map(|property| match property {
+                        Property::$name(value) => Some(value),
+                        _ => None,
+                    })
+                }
+            )+
+        }
+    };
+}
+
+properties! {
+    0x01 PayloadFormatIndicator Flag payload_format_indicator "Whether the payload is UTF-8 text (section 3.3.2.3.2)." "Payload Format Indicator"
+    0x02 MessageExpiryInterval U32 message_expiry_interval "How long the message is worth delivering, in seconds (section 3.3.2.3.3)." "Message Expiry Interval"
+    0x03 ContentType Text content_type "What the payload is (section 3.3.2.3.9)." "Content Type"
+    0x08 ResponseTopic Topic response_topic "Where an answer is awaited (section 3.3.2.3.5)." "Response Topic"
+    0x09 CorrelationData Binary correlation_data "What tells the requester which request is answered (section 3.3.2.3.6)." "Correlation Data"
+    0x0B SubscriptionIdentifier VarInt subscription_identifier "The number a client gave a subscription, 1 to 268,435,455 (section 3.8.2.1.2)." "Subscription Identifier"
+    0x11 SessionExpiryInterval U32 session_expiry_interval "How long the session outlives its connection, in seconds; 0xFFFF_FFFF is for ever (section 3.1.2.11.2)." "Session Expiry Interval"
+    0x12 AssignedClientIdentifier Text assigned_client_identifier "The client identifier the server chose (section 3.2.2.3.7)." "Assigned Client Identifier"
+    0x13 ServerKeepAlive U16 server_keep_alive "The keep alive the server wants, in seconds (section 3.2.2.3.14)." "Server Keep Alive"
+    0x15 AuthenticationMethod Text authentication_method "The name of the extended authentication (section 3.1.2.11.9)." "Authentication Method"
+    0x16 AuthenticationData Binary authentication_data "A step of the extended authentication (section 3.1.2.11.10)." "Authentication Data"
+    0x17 RequestProblemInformation Flag request_problem_information "Whether reason strings and user properties are welcome on any packet (section 3.1.2.11.7)." "Request Problem Information"
+    0x18 WillDelayInterval U32 will_delay_interval "How long the will waits, in seconds (section 3.1.3.2.2)." "Will Delay Interval"
+    0x19 RequestResponseInformation Flag request_response_information "Whether Response Information is wanted (section 3.1.2.11.6)." "Request Response Information"
+    0x1A ResponseInformation Text response_information "The basis for a response topic (section 3.2.2.3.15)." "Response Information"
+    0x1C ServerReference Text server_reference "Another server to use (section 3.2.2.3.16)." "Server Reference"
+    0x1F ReasonString Text reason_string "What happened, for people (section 3.2.2.3.9)." "Reason String"
+    0x21 ReceiveMaximum NonZeroU16 receive_maximum "How many QoS 1 and 2 messages may be on their way at once, 1 to 65,535 (section 3.1.2.11.3)." "Receive Maximum"
+    0x22 TopicAliasMaximum U16 topic_alias_maximum "The highest topic alias accepted; 0 is none (section 3.1.2.11.5)." "Topic Alias Maximum"
+    0x23 TopicAlias Alias topic_alias "A number in place of the topic name, 1 to 65,535 (section 3.3.2.3.4)." "Topic Alias"
+    0x24 MaximumQos Flag maximum_qos "The highest QoS the server takes: `false` is 0, `true` is 1 (section 3.2.2.3.4)." "Maximum QoS"
+    0x25 RetainAvailable Flag retain_available "Whether the server keeps retained messages (section 3.2.2.3.5)." "Retain Available"
+    0x26 UserProperty Pair user_property "A name and a value of the user's own (section 3.1.2.11.8)." "User Property"
+    0x27 MaximumPacketSize NonZeroU32 maximum_packet_size "The largest packet accepted, in bytes, above 0 (section 3.1.2.11.4)." "Maximum Packet Size"
+    0x28 WildcardSubscriptionAvailable Flag wildcard_subscription_available "Whether filters may have wildcards (section 3.2.2.3.11)." "Wildcard Subscription Available"
+    0x29 SubscriptionIdentifierAvailable Flag subscription_identifier_available "Whether subscription identifiers are supported (section 3.2.2.3.12)." "Subscription Identifier Available"
+    0x2A SharedSubscriptionAvailable Flag shared_subscription_available "Whether shared subscriptions are supported (section 3.2.2.3.13)." "Shared Subscription Available"
+}
+
+impl PropertyId {
+    /// The number on the wire.
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+}
+
+impl fmt::Display for PropertyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Which properties a packet may carry, and whether Subscription Identifier may repeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PropertySet {
+    bits: u64,
+    repeatable: u64,
+}
+
+impl PropertySet {
+    /// No property.
+    pub const NONE: Self = Self::of(&[]);
+
+    /// These properties, each at most once, save User Property, which may repeat in every packet.
+    pub const fn of(ids: &[PropertyId]) -> Self {
+        let mut bits = 0;
+        let mut rest = ids;
+        while let [id, tail @ ..] = rest {
+            bits |= 1 << (*id as u8);
+            rest = tail;
+        }
+        Self { bits, repeatable: 1 << (PropertyId::UserProperty as u8) }
+    }
+
+    /// The same, and this property may repeat.
+    #[must_use]
+    pub const fn repeating(mut self, id: PropertyId) -> Self {
+        self.repeatable |= 1 << (id as u8);
+        self
+    }
+
+    /// Whether the packet may carry the property.
+    pub const fn contains(self, id: PropertyId) -> bool {
+        self.bits & (1 << (id as u8)) != 0
+    }
+
+    /// Notes one more property in `seen` and says whether it may stand there.
+    fn admit(self, seen: &mut u64, id: PropertyId) -> Result<(), Malformed> {
+        let bit = 1u64 << (id as u8);
+        if self.bits & bit == 0 {
+            return Err(Malformed::PropertyNotAllowed(id));
+        }
+        if *seen & bit & !self.repeatable != 0 {
+            return Err(Malformed::PropertyTwice(id));
+        }
+        *seen |= bit;
+        Ok(())
+    }
+}
+
+/// The properties of a packet in their order: a caller's list, then checked bytes of a packet.
+///
+/// Bytes that came with one packet can so be passed on in another without being taken apart.
+#[derive(Clone, Copy, Default)]
+pub struct Properties<'a> {
+    list: &'a [Property<'a>],
+    wire: &'a [u8],
+}
+
+impl<'a> Properties<'a> {
+    /// No properties.
+    pub const EMPTY: Self = Self { list: &[], wire: &[] };
+
+    /// The properties in a caller's list.
+    pub const fn new(list: &'a [Property<'a>]) -> Self {
+        Self { list, wire: &[] }
+    }
+
+    /// Properties that [`Properties::wire`] gave, perhaps stored meanwhile.
+    ///
+    /// # Errors
+    /// As for decoding, when the bytes are not properties of that set.
+    pub fn from_wire(wire: &'a [u8], allowed: PropertySet) -> Result<Self, Malformed> {
+        Self::check_wire(wire, allowed)?;
+        Ok(Self { list: &[], wire })
+    }
+
+    /// These properties behind those of `list`; replaces an earlier list.
+    #[must_use]
+    pub const fn with_list(self, list: &'a [Property<'a>]) -> Self {
+        Self { list, wire: self.wire }
+    }
+
+    /// The bytes that came with a packet, without the Property Length.
+    pub const fn wire(&self) -> &'a [u8] {
+        self.wire
+    }
+
+    /// Whether there is no property.
+    pub const fn is_empty(&self) -> bool {
+        self.list.is_empty() && self.wire.is_empty()
+    }
+
+    /// All properties in order.
+    pub fn iter(&self) -> impl Iterator<Item = Property<'a>> + use<'a> {
+        let mut reader = Reader::new(self.wire);
+        let wire = core::iter::from_fn(move || {
+            if reader.is_empty() {
+                return None;
+            }
+            // Checked when the packet was decoded, so this ends only at the end.
+            let id = PropertyId::from_number(reader.variable_byte_integer().ok()?)?;
+            Property::read(&mut reader, id).ok()
+        });
+        self.list.iter().copied().chain(wire)
+    }
+
+    /// All User Properties in order.
+    pub fn user_properties(&self) -> impl Iterator<Item = (Utf8String<'a>, Utf8String<'a>)> + use<'a> {
+        self.iter().filter_map(|property| match property {
+            Property::UserProperty(pair) => Some(pair),
+            _ => None,
+        })
+    }
+
+    /// All Subscription Identifiers in order.
+    pub fn subscription_identifiers(&self) -> impl Iterator<Item = u32> + use<'a> {
+        self.iter().filter_map(|property| match property {
+            Property::SubscriptionIdentifier(id) => Some(id),
+            _ => None,
+        })
+    }
+
+    /// Reads the Property Length and checks the properties behind it.
+    #[inline]
+    pub(crate) fn decode(reader: &mut Reader<'a>, allowed: PropertySet) -> Result<Self, Malformed> {
+        let length = reader.variable_byte_integer().map_err(|error| match error {
+            Malformed::Truncated => Malformed::PropertyLength,
+            other => other,
+        })?;
+        if length == 0 {
+            return Ok(Self::EMPTY);
+        }
+        let wire = reader.take(length as usize).map_err(|_| Malformed::PropertyLength)?;
+        Self::check_wire(wire, allowed)?;
+        Ok(Self { list: &[], wire })
+    }
+
+    fn check_wire(wire: &[u8], allowed: PropertySet) -> Result<(), Malformed> {
+        let mut reader = Reader::new(wire);
+        let mut seen = 0;
+        while !reader.is_empty() {
+            let number = reader.variable_byte_integer().map_err(ends_inside)?;
+            let id = PropertyId::from_number(number).ok_or(Malformed::PropertyUnknown(number))?;
+            allowed.admit(&mut seen, id)?;
+            Property::read(&mut reader, id).map_err(ends_inside)?;
+        }
+        Ok(())
+    }
+
+    /// Checks what a caller put together, before it is written.
+    pub(crate) fn check(&self, allowed: PropertySet) -> Result<(), EncodeError> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        let mut seen = 0;
+        for property in self.iter() {
+            allowed.admit(&mut seen, property.id())?;
+            property.check()?;
+        }
+        Ok(())
+    }
+
+    /// The length of all properties in bytes, without the Property Length.
+    fn length(&self) -> usize {
+        self.wire.len() + self.list.iter().map(|property| 1 + property.value_length()).sum::<usize>()
+    }
+
+    /// The length of the Property Length and the properties in bytes.
+    pub(crate) fn encoded_length(&self) -> usize {
+        let length = self.length();
+        let prefix = u32::try_from(length).map_or(4, variable_byte_integer_length);
+        length + prefix as usize
+    }
+
+    /// Writes the Property Length and the properties. [v5 MQTT-2.2.2-1]
+    pub(crate) fn encode(&self, out: &mut impl Sink) {
+        // A longer section makes the packet too large, which is checked before anything is written.
+        put_variable_byte_integer(out, u32::try_from(self.length()).unwrap_or(u32::MAX));
+        self.list.iter().for_each(|property| property.write(out));
+        out.put(self.wire);
+    }
+}
+
+impl PartialEq for Properties<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl fmt::Debug for Properties<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+/// A property that runs past the end of the section means that the section's length lies.
+fn ends_inside(error: Malformed) -> Malformed {
+    match error {
+        Malformed::Truncated => Malformed::PropertyLength,
+        other => other,
+    }
+}
+
+/// The wire types of section 2.2.2.2, with the bounds that single properties put on them.
+mod kind {
+    use super::{
+        BinaryData, Malformed, PropertyId, Reader, Sink, TopicName, Utf8String, put_prefixed, put_u16,
+        put_u32, put_variable_byte_integer, variable_byte_integer_length,
+    };
+
+    /// A byte that is 0 or 1.
+    pub(super) struct Flag;
+
+    impl Flag {
+        #[inline]
+        pub(super) fn read(reader: &mut Reader<'_>, id: PropertyId) -> Result<bool, Malformed> {
+            match reader.u8()? {
+                0 => Ok(false),
+                1 => Ok(true),
+                _ => Err(Malformed::PropertyValue(id)),
+            }
+        }
+
+        pub(super) fn check(_: bool, _: PropertyId) -> Result<(), Malformed> {
+            Ok(())
+        }
+
+        pub(super) fn length(_: bool) -> usize {
+            1
+        }
+
+        pub(super) fn write(value: bool, out: &mut impl Sink) {
+            out.put_u8(u8::from(value));
+        }
+    }
+
+    /// A Two Byte Integer.
+    pub(super) struct U16;
+
+    impl U16 {
+        #[inline]
+        pub(super) fn read(reader: &mut Reader<'_>, _: PropertyId) -> Result<u16, Malformed> {
+            reader.u16()
+        }
+
+        pub(super) fn check(_: u16, _: PropertyId) -> Result<(), Malformed> {
+            Ok(())
+        }
+
+        pub(super) fn length(_: u16) -> usize {
+            2
+        }
+
+        pub(super) fn write(value: u16, out: &mut impl Sink) {
+            put_u16(out, value);
+        }
+    }
+
+    /// A Four Byte Integer.
+    pub(super) struct U32;
+
+    impl U32 {
+        #[inline]
+        pub(super) fn read(reader: &mut Reader<'_>, _: PropertyId) -> Result<u32, Malformed> {
+            reader.u32()
+        }
+
+        pub(super) fn check(_: u32, _: PropertyId) -> Result<(), Malformed> {
+            Ok(())
+        }
+
+        pub(super) fn length(_: u32) -> usize {
+            4
+        }
+
+        pub(super) fn write(value: u32, out: &mut impl Sink) {
+            put_u32(out, value);
+        }
+    }
+
+    /// A Variable Byte Integer above 0.
+    pub(super) struct VarInt;
+
+    impl VarInt {
+        #[inline]
+        pub(super) fn read(reader: &mut Reader<'_>, id: PropertyId) -> Result<u32, Malformed> {
+            let value = reader.variable_byte_integer()?;
+            Self::check(value, id)?;
+            Ok(value)
+        }
+
+        pub(super) fn check(value: u32, id: PropertyId) -> Result<(), Malformed> {
+            if value == 0 || value > crate::VARIABLE_BYTE_INTEGER_MAX {
+                return Err(Malformed::PropertyValue(id));
+            }
+            Ok(())
+        }
+
+        pub(super) fn length(value: u32) -> usize {
+            variable_byte_integer_length(value) as usize
+        }
+
+        pub(super) fn write(value: u32, out: &mut impl Sink) {
+            put_variable_byte_integer(out, value);
+        }
+    }
+
+    /// A Two Byte Integer above 0.
+    pub(super) struct NonZeroU16;
+
+    impl NonZeroU16 {
+        #[inline]
+        pub(super) fn read(reader: &mut Reader<'_>, id: PropertyId) -> Result<super::NonZeroU16, Malformed> {
+            super::NonZeroU16::new(reader.u16()?).ok_or(Malformed::PropertyValue(id))
+        }
+
+        pub(super) fn check(_: super::NonZeroU16, _: PropertyId) -> Result<(), Malformed> {
+            Ok(())
+        }
+
+        pub(super) fn length(_: super::NonZeroU16) -> usize {
+            2
+        }
+
+        pub(super) fn write(value: super::NonZeroU16, out: &mut impl Sink) {
+            put_u16(out, value.get());
+        }
+    }
+
+    /// A Four Byte Integer above 0.
+    pub(super) struct NonZeroU32;
+
+    impl NonZeroU32 {
+        #[inline]
+        pub(super) fn read(reader: &mut Reader<'_>, id: PropertyId) -> Result<super::NonZeroU32, Malformed> {
+            super::NonZeroU32::new(reader.u32()?).ok_or(Malformed::PropertyValue(id))
+        }
+
+        pub(super) fn check(_: super::NonZeroU32, _: PropertyId) -> Result<(), Malformed> {
+            Ok(())
+        }
+
+        pub(super) fn length(_: super::NonZeroU32) -> usize {
+            4
+        }
+
+        pub(super) fn write(value: super::NonZeroU32, out: &mut impl Sink) {
+            put_u32(out, value.get());
+        }
+    }
+
+    /// A topic alias: a Two Byte Integer above 0 with an error of its own.
+    pub(super) struct Alias;
+
+    impl Alias {
+        #[inline]
+        pub(super) fn read(reader: &mut Reader<'_>, _: PropertyId) -> Result<super::NonZeroU16, Malformed> {
+            // [v5 MQTT-3.3.2-8]
+            super::NonZeroU16::new(reader.u16()?).ok_or(Malformed::TopicAliasZero)
+        }
+
+        pub(super) fn check(_: super::NonZeroU16, _: PropertyId) -> Result<(), Malformed> {
+            Ok(())
+        }
+
+        pub(super) fn length(_: super::NonZeroU16) -> usize {
+            2
+        }
+
+        pub(super) fn write(value: super::NonZeroU16, out: &mut impl Sink) {
+            put_u16(out, value.get());
+        }
+    }
+
+    /// A UTF-8 Encoded String.
+    pub(super) struct Text;
+
+    impl Text {
+        #[inline]
+        pub(super) fn read<'a>(reader: &mut Reader<'a>, _: PropertyId) -> Result<Utf8String<'a>, Malformed> {
+            reader.utf8_string()
+        }
+
+        pub(super) fn check(_: Utf8String<'_>, _: PropertyId) -> Result<(), Malformed> {
+            Ok(())
+        }
+
+        pub(super) fn length(value: Utf8String<'_>) -> usize {
+            2 + value.as_str().len()
+        }
+
+        pub(super) fn write(value: Utf8String<'_>, out: &mut impl Sink) {
+            put_prefixed(out, value.as_str().as_bytes());
+        }
+    }
+
+    /// A UTF-8 Encoded String that is a topic name.
+    pub(super) struct Topic;
+
+    impl Topic {
+        #[inline]
+        pub(super) fn read<'a>(reader: &mut Reader<'a>, _: PropertyId) -> Result<TopicName<'a>, Malformed> {
+            // [v5 MQTT-3.3.2-13] [v5 MQTT-3.3.2-14]
+            TopicName::new(reader.str()?).map_err(Malformed::ResponseTopic)
+        }
+
+        pub(super) fn check(_: TopicName<'_>, _: PropertyId) -> Result<(), Malformed> {
+            Ok(())
+        }
+
+        pub(super) fn length(value: TopicName<'_>) -> usize {
+            2 + value.as_str().len()
+        }
+
+        pub(super) fn write(value: TopicName<'_>, out: &mut impl Sink) {
+            put_prefixed(out, value.as_str().as_bytes());
+        }
+    }
+
+    /// Binary Data.
+    pub(super) struct Binary;
+
+    impl Binary {
+        #[inline]
+        pub(super) fn read<'a>(reader: &mut Reader<'a>, _: PropertyId) -> Result<BinaryData<'a>, Malformed> {
+            reader.binary()
+        }
+
+        pub(super) fn check(_: BinaryData<'_>, _: PropertyId) -> Result<(), Malformed> {
+            Ok(())
+        }
+
+        pub(super) fn length(value: BinaryData<'_>) -> usize {
+            2 + value.as_bytes().len()
+        }
+
+        pub(super) fn write(value: BinaryData<'_>, out: &mut impl Sink) {
+            put_prefixed(out, value.as_bytes());
+        }
+    }
+
+    /// A UTF-8 String Pair.
+    pub(super) struct Pair;
+
+    impl Pair {
+        #[inline]
+        pub(super) fn read<'a>(
+            reader: &mut Reader<'a>,
+            _: PropertyId,
+        ) -> Result<(Utf8String<'a>, Utf8String<'a>), Malformed> {
+            // [v5 MQTT-1.5.7-1]
+            Ok((reader.utf8_string()?, reader.utf8_string()?))
+        }
+
+        pub(super) fn check(_: (Utf8String<'_>, Utf8String<'_>), _: PropertyId) -> Result<(), Malformed> {
+            Ok(())
+        }
+
+        pub(super) fn length(value: (Utf8String<'_>, Utf8String<'_>)) -> usize {
+            4 + value.0.as_str().len() + value.1.as_str().len()
+        }
+
+        pub(super) fn write(value: (Utf8String<'_>, Utf8String<'_>), out: &mut impl Sink) {
+            put_prefixed(out, value.0.as_str().as_bytes());
+            put_prefixed(out, value.1.as_str().as_bytes());
+        }
+    }
+}
