@@ -154,6 +154,8 @@ impl Malformed {
             Self::PacketTooLarge { .. } => ReasonCode::PacketTooLarge,
             Self::ProtocolName | Self::ProtocolVersion(_) => ReasonCode::UnsupportedProtocolVersion,
             Self::TopicAliasZero => ReasonCode::TopicAliasInvalid,
+            // U+0000 in a string is malformed wherever it stands (section 1.5.4).
+            Self::TopicFilter(TopicError::Nul) => ReasonCode::MalformedPacket,
             Self::TopicFilter(_) => ReasonCode::TopicFilterInvalid,
             Self::WillTopic(error) | Self::TopicName(error) | Self::ResponseTopic(error) => match error {
                 TopicError::Nul => ReasonCode::MalformedPacket,
@@ -254,7 +256,9 @@ impl Malformed {
                 | PacketType::Pingresp => &[],
             },
             Self::ResponseTopic(error) => match error {
-                TopicError::Nul => &["1.5.4-2"],
+                TopicError::Nul => &["1.5.4-2", "4.7.3-2"],
+                TopicError::Empty => &["4.7.3-1"],
+                TopicError::TooLong => &["4.7.3-3"],
                 _ => &["3.3.2-14"],
             },
             Self::TopicAliasZero => &["3.3.2-8"],

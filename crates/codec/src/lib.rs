@@ -43,12 +43,18 @@ mod writer;
 pub use error::{Blame, EncodeError, Malformed};
 pub use fixed_header::{PacketType, REMAINING_LENGTH_MAX};
 pub use frame::{Frame, Split};
-pub use packet::Packet;
+pub use packet::{
+    Auth, Connack, Connect, Delivery, Disconnect, Packet, Pingreq, Pingresp, Puback, Pubcomp, Publish,
+    Pubrec, Pubrel, RetainHandling, Suback, Subscribe, Subscription, SubscriptionOptions, Unsuback,
+    UnsubackReason, Unsubscribe, Will,
+};
 pub use primitive::{BinaryData, PacketId, Utf8String, VARIABLE_BYTE_INTEGER_MAX};
 pub use property::{Properties, Property, PropertyId, PropertySet};
 pub use qos::QoS;
 pub use reason::{ConnectReturnCode, ReasonCode};
 pub use sequence::{Element, Sequence};
+#[cfg(feature = "alloc")]
+pub use topic::{OwnedTopicFilter, OwnedTopicName};
 pub use topic::{ShareName, TopicError, TopicFilter, TopicName};
 pub use version::Version;
 pub use writer::{Sink, SliceSink};

@@ -90,7 +90,8 @@ macro_rules! properties {
                 }
             }
 
-            fn write(&self, out: &mut impl Sink) {
+            /// Writes identifier and value, as they stand behind the Property Length.
+            pub fn encode(&self, out: &mut impl Sink) {
                 out.put_u8(self.id() as u8);
                 match self {
                     $(Self::$name(value) => kind::$kind::write(*value, out),)+
@@ -332,7 +333,7 @@ impl<'a> Properties<'a> {
     pub(crate) fn encode(&self, out: &mut impl Sink) {
         // A longer section makes the packet too large, which is checked before anything is written.
         put_variable_byte_integer(out, u32::try_from(self.length()).unwrap_or(u32::MAX));
-        self.list.iter().for_each(|property| property.write(out));
+        self.list.iter().for_each(|property| property.encode(out));
         out.put(self.wire);
     }
 }

@@ -2,6 +2,11 @@
 
 use core::fmt;
 
+#[cfg(feature = "alloc")]
+mod owned;
+#[cfg(feature = "alloc")]
+pub use owned::{OwnedTopicFilter, OwnedTopicName};
+
 /// The longest topic name or filter in bytes; the two-byte length prefix can express no more.
 const TOPIC_BYTES_MAX: usize = 65_535;
 

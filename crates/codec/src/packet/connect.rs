@@ -79,9 +79,7 @@ impl<'a> Connect<'a> {
             true => Properties::decode(&mut reader, Self::PROPERTIES)?,
             false => Properties::EMPTY,
         };
-        if properties.authentication_data().is_some() && properties.authentication_method().is_none() {
-            return Err(Malformed::AuthenticationMethodMissing);
-        }
+        check_authentication(&properties)?;
         // [v5 MQTT-3.1.3-1] [v5 MQTT-3.1.3-3] [v5 MQTT-3.1.3-4] [v3.1.1 MQTT-3.1.3-1] [v3.1.1 MQTT-3.1.3-3]
         // [v3.1.1 MQTT-3.1.3-4]
         let client_id = reader.utf8_string()?;
@@ -92,12 +90,12 @@ impl<'a> Connect<'a> {
         };
         // [v5 MQTT-3.1.2-16] [v5 MQTT-3.1.2-17] [v5 MQTT-3.1.3-12] [v3.1.1 MQTT-3.1.2-18]
         // [v3.1.1 MQTT-3.1.2-19] [v3.1.1 MQTT-3.1.3-11]
-        let user_name = match flags & flag::USER_NAME != 0 {
+        let user_name = match flags & flag::USER_NAME != 0 && !may_end(&reader, version) {
             true => Some(reader.utf8_string()?),
             false => None,
         };
         // [v5 MQTT-3.1.2-18] [v5 MQTT-3.1.2-19] [v3.1.1 MQTT-3.1.2-20] [v3.1.1 MQTT-3.1.2-21]
-        let password = match flags & flag::PASSWORD != 0 {
+        let password = match flags & flag::PASSWORD != 0 && !may_end(&reader, version) {
             true => Some(reader.binary()?),
             false => None,
         };
@@ -124,6 +122,7 @@ impl<'a> Connect<'a> {
         }
         if version.has_properties() {
             self.properties.check(Self::PROPERTIES)?;
+            check_authentication(&self.properties)?;
             if let Some(will) = &self.will {
                 will.properties.check(Will::PROPERTIES)?;
             }
@@ -223,6 +222,14 @@ impl<'a> Will<'a> {
     }
 }
 
+/// Authentication Data needs an Authentication Method (5.0, section 3.1.2.11.10).
+fn check_authentication(properties: &Properties<'_>) -> Result<(), Malformed> {
+    if properties.authentication_data().is_some() && properties.authentication_method().is_none() {
+        return Err(Malformed::AuthenticationMethodMissing);
+    }
+    Ok(())
+}
+
 fn decode_version(reader: &mut Reader<'_>) -> Result<Version, Malformed> {
     let name = reader.prefixed()?;
     if !Version::ALL.iter().any(|version| version.protocol_name().as_bytes() == name) {
@@ -238,6 +245,12 @@ fn decode_version(reader: &mut Reader<'_>) -> Result<Version, Malformed> {
         .ok_or(Malformed::ProtocolVersion(level))
 }
 
+/// Whether the packet may end here although the flags promise another field: in 3.1 the Remaining
+/// Length takes precedence over the User Name and Password flags (its section 3.1).
+const fn may_end(reader: &Reader<'_>, version: Version) -> bool {
+    matches!(version, Version::V3_1) && reader.is_empty()
+}
+
 fn check_flags(flags: u8, version: Version) -> Result<(), Malformed> {
     // In 3.1 the bit is not used and nothing checks it.
     // [v5 MQTT-3.1.2-3] [v3.1.1 MQTT-3.1.2-3]
@@ -245,10 +258,8 @@ fn check_flags(flags: u8, version: Version) -> Result<(), Malformed> {
         return Err(Malformed::ConnectReservedFlag);
     }
     let will_qos = flags >> flag::WILL_QOS_SHIFT & 0b11;
-    if will_qos == 3 {
-        return Err(Malformed::WillQosThree);
-    }
-    if flags & flag::WILL == 0 {
+    // 3.1 disregards Will QoS and Will Retain where there is no will (its section 3.1).
+    if flags & flag::WILL == 0 && version != Version::V3_1 {
         // [v5 MQTT-3.1.2-11] [v3.1.1 MQTT-3.1.2-11] [v3.1.1 MQTT-3.1.2-13]
         if will_qos != 0 {
             return Err(Malformed::WillQosWithoutWill);
@@ -257,6 +268,10 @@ fn check_flags(flags: u8, version: Version) -> Result<(), Malformed> {
         if flags & flag::WILL_RETAIN != 0 {
             return Err(Malformed::WillRetainWithoutWill);
         }
+    }
+    // [v5 MQTT-3.1.2-12] [v3.1.1 MQTT-3.1.2-14]
+    if flags & flag::WILL != 0 && will_qos == 3 {
+        return Err(Malformed::WillQosThree);
     }
     // [v3.1.1 MQTT-3.1.2-22]
     let password_alone = flags & (flag::PASSWORD | flag::USER_NAME) == flag::PASSWORD;

@@ -46,6 +46,9 @@ impl<'a> Suback<'a> {
         if self.reasons.is_empty() {
             return Err(Malformed::PayloadMissing(PacketType::Suback).into());
         }
+        for reason in self.reasons.iter() {
+            ReasonCode::check(reason.number(), PacketType::Suback)?;
+        }
         let mut remaining = 2 + self.reasons.length();
         if version.has_properties() {
             self.properties.check(Self::PROPERTIES)?;

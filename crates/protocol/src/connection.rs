@@ -1,0 +1,462 @@
+//! One connection: its parts, what goes in, what comes out. What arriving packets do is in `on/`.
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use colibri_codec::{
+    Connack, Connect, Disconnect, EncodeError, Frame, Malformed, Packet, PacketId, PacketType, Pingreq,
+    Property, Publish, QoS, ReasonCode, Suback, Subscribe, Unsuback, UnsubackReason, Unsubscribe, Utf8String,
+    Version,
+};
+
+use crate::alias::{IncomingAliases, OutgoingAliases};
+use crate::event::Event;
+use crate::flow::Quota;
+use crate::incoming::HeldAcks;
+use crate::keep_alive::{Due, KeepAlive};
+use crate::outgoing::Stage;
+use crate::{Kept, Limits, PeerLimits, Role, Session, State, Time, Violation};
+
+/// One connection, at either end.
+///
+/// The methods come in four kinds, told by their names: `handle_` takes in what happened, `poll_` asks
+/// what is to be done, plain verbs command, plain nouns look. Output is appended to the `out` that is
+/// handed in. How they fit together is in the [crate documentation](crate).
+#[derive(Debug)]
+pub struct Connection<M> {
+    pub(crate) role: Role,
+    pub(crate) state: State,
+    pub(crate) version: Version,
+    pub(crate) limits: Limits,
+    pub(crate) peer: PeerLimits,
+    pub(crate) keep_alive: KeepAlive,
+    /// What the peer may still send.
+    pub(crate) receive_quota: Quota,
+    /// What this end may still send.
+    pub(crate) send_quota: Quota,
+    pub(crate) incoming_aliases: IncomingAliases,
+    pub(crate) outgoing_aliases: Option<OutgoingAliases>,
+    pub(crate) held: HeldAcks,
+    /// Whether CONNECT named an Authentication Method.
+    pub(crate) extended_authentication: bool,
+    /// Whether CONNECT asked for a session that outlives the connection (Session Expiry above 0).
+    pub(crate) session_may_outlive: bool,
+    /// Client: whether CONNECT asked for a new session.
+    pub(crate) clean_start: bool,
+    pub(crate) session: Session<M>,
+}
+
+/// How a server accepts a connection.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Acceptance<'a> {
+    /// Whether the session handed in was stored.
+    pub session_present: bool,
+    /// The client identifier, if the client had none.
+    pub assigned_client_id: Option<Utf8String<'a>>,
+    /// The keep alive in seconds, if it is not the client's.
+    pub server_keep_alive: Option<u16>,
+    /// Further properties of the CONNACK.
+    pub properties: &'a [Property<'a>],
+}
+
+impl<M: Kept> Connection<M> {
+    /// A server's end, before anything has come.
+    pub fn server(limits: Limits, now: Time) -> Self {
+        Self {
+            role: Role::Server,
+            state: State::AwaitingConnect,
+            version: Version::V3_1_1,
+            limits,
+            peer: PeerLimits::default(),
+            keep_alive: KeepAlive::new(0, now),
+            receive_quota: Quota::new(limits.receive_maximum.get()),
+            send_quota: Quota::new(u16::MAX),
+            incoming_aliases: IncomingAliases::default(),
+            outgoing_aliases: None,
+            held: HeldAcks::default(),
+            extended_authentication: false,
+            session_may_outlive: false,
+            clean_start: false,
+            session: Session::new(),
+        }
+    }
+
+    /// A client's end; writes CONNECT with the limits among its properties.
+    ///
+    /// `session` is what is left of the connection before, or new.
+    ///
+    /// # Errors
+    /// [`EncodeError`] when the CONNECT cannot be written.
+    // [v5 MQTT-3.1.0-1] [v3.1.1 MQTT-3.1.0-1]
+    pub fn client(
+        connect: &Connect<'_>,
+        limits: Limits,
+        session: Session<M>,
+        now: Time,
+        out: &mut Vec<u8>,
+    ) -> Result<Self, EncodeError> {
+        let own: Vec<Property<'_>> = limits.properties().chain(connect.properties.iter()).collect();
+        let properties = colibri_codec::Properties::new(&own);
+        Connect { properties, ..*connect }.encode(out)?;
+        let mut connection = Self::server(limits, now);
+        connection.role = Role::Client;
+        connection.state = State::AwaitingConnack;
+        connection.version = connect.version;
+        connection.keep_alive = KeepAlive::new(connect.keep_alive, now);
+        connection.session_may_outlive = connect.properties.session_expiry_interval().unwrap_or(0) > 0;
+        connection.extended_authentication = connect.properties.authentication_method().is_some();
+        connection.clean_start = connect.clean_start;
+        connection.session = session;
+        Ok(connection)
+    }
+
+    /// Takes in one packet and says what it means. Acknowledgements that need no decision are appended to
+    /// `out`.
+    ///
+    /// # Errors
+    /// [`Violation`] when the peer broke the protocol: call [`Connection::fail`] and close.
+    #[inline]
+    pub fn handle_frame<'a>(
+        &mut self,
+        frame: Frame<'a>,
+        now: Time,
+        out: &mut Vec<u8>,
+    ) -> Result<Event<'a, M>, Violation> {
+        self.keep_alive.received(now);
+        let packet_type = self.admit(&frame)?;
+        if packet_type == PacketType::Publish {
+            return self.on_publish(Publish::decode(frame, self.version)?, now, out);
+        }
+        match Packet::decode(frame, self.version)? {
+            Packet::Connect(connect) => self.on_connect(connect, now),
+            Packet::Connack(connack) => self.on_connack(connack, now, out),
+            Packet::Publish(publish) => self.on_publish(publish, now, out),
+            Packet::Puback(puback) => Ok(self.on_puback(puback)),
+            Packet::Pubrec(pubrec) => self.on_pubrec(pubrec, now, out),
+            Packet::Pubrel(pubrel) => self.on_pubrel(pubrel, now, out),
+            Packet::Pubcomp(pubcomp) => Ok(self.on_pubcomp(pubcomp)),
+            Packet::Subscribe(subscribe) => Ok(self.on_subscribe(subscribe)),
+            Packet::Suback(suback) => Ok(self.on_suback(suback)),
+            Packet::Unsubscribe(unsubscribe) => Ok(self.on_unsubscribe(unsubscribe)),
+            Packet::Unsuback(unsuback) => Ok(self.on_unsuback(unsuback)),
+            Packet::Pingreq(Pingreq) => Ok(self.on_pingreq(now, out)),
+            Packet::Pingresp(_) => Ok(self.on_pingresp()),
+            Packet::Disconnect(disconnect) => self.on_disconnect(disconnect),
+            Packet::Auth(auth) => self.on_auth(auth),
+        }
+    }
+
+    /// Takes in that time has passed: sends a PINGREQ if one is due.
+    ///
+    /// # Errors
+    /// [`Violation::KeepAliveTimeout`] when the peer was silent for too long.
+    pub fn handle_timeout(&mut self, now: Time, out: &mut Vec<u8>) -> Result<(), Violation> {
+        if self.state != State::Open {
+            return Ok(());
+        }
+        match self.keep_alive.due(self.role, now) {
+            Due::Later(_) => Ok(()),
+            Due::Ping => {
+                Pingreq.encode(out);
+                self.keep_alive.sent(now);
+                self.keep_alive.pinged(now);
+                Ok(())
+            }
+            Due::GiveUp => Err(Violation::KeepAliveTimeout),
+        }
+    }
+
+    /// When [`Connection::handle_timeout`] is next worth calling; `None` is never. A later packet can
+    /// only move it further away.
+    pub fn poll_timeout(&self, now: Time) -> Option<Time> {
+        if self.state != State::Open {
+            return None;
+        }
+        match self.keep_alive.due(self.role, now) {
+            Due::Later(when) => when,
+            Due::Ping | Due::GiveUp => Some(now),
+        }
+    }
+
+    /// Server: accepts the connection with `session`, and begins to send again what that has under way.
+    // [v5 MQTT-3.1.4-5] [v5 MQTT-3.2.0-1] [v3.1.1 MQTT-3.1.4-4] [v3.1.1 MQTT-3.2.0-1]
+    pub fn accept(&mut self, acceptance: &Acceptance<'_>, session: Session<M>, now: Time, out: &mut Vec<u8>) {
+        debug_assert_eq!(self.state, State::Deciding);
+        let mut properties: Vec<Property<'_>> = Vec::new();
+        if self.version.has_properties() {
+            properties.extend(self.limits.properties());
+            // [v5 MQTT-3.1.3-7] [v5 MQTT-3.2.2-16]
+            properties.extend(acceptance.assigned_client_id.map(Property::AssignedClientIdentifier));
+            properties.extend(acceptance.server_keep_alive.map(Property::ServerKeepAlive));
+            properties.extend_from_slice(acceptance.properties);
+        }
+        if let Some(keep_alive) = acceptance.server_keep_alive {
+            self.keep_alive = KeepAlive::new(keep_alive, now);
+        }
+        let properties = colibri_codec::Properties::new(&properties);
+        let session_present = acceptance.session_present;
+        let connack = Connack { session_present, reason: ReasonCode::Success, properties };
+        let written = connack.encode(self.version, out);
+        debug_assert!(written.is_ok(), "{written:?}");
+        self.open(session, now, out);
+    }
+
+    /// Server: refuses the connection, which is closed then. Where 3.x has no return code for the
+    /// reason, nothing is written. [v3.1.1 MQTT-3.2.2-6]
+    // [v5 MQTT-3.2.2-7] [v3.1.1 MQTT-3.2.2-5]
+    pub fn refuse(&mut self, reason: ReasonCode, properties: &[Property<'_>], out: &mut Vec<u8>) {
+        let full =
+            Connack { properties: colibri_codec::Properties::new(properties), ..Connack::refused(reason) };
+        // [v5 MQTT-3.2.2-19] [v5 MQTT-3.2.2-20]
+        let fits = full.length(self.version).is_ok_and(|length| length <= self.peer.maximum_packet_size);
+        let connack = if fits { full } else { Connack::refused(reason) };
+        if connack.encode(self.version, out).is_err() {
+            debug_assert!(!self.version.has_properties());
+        }
+        self.state = State::Closed;
+    }
+
+    /// Ends the connection with a DISCONNECT, where this end may send one, and closes it.
+    // [v5 MQTT-3.14.0-1] [v5 MQTT-3.14.4-1] [v3.1.1 MQTT-3.14.4-2]
+    pub fn disconnect(&mut self, disconnect: &Disconnect<'_>, out: &mut Vec<u8>) {
+        let open = self.state == State::Open;
+        self.state = State::Closed;
+        if !open || !self.role.may_send(PacketType::Disconnect, self.version) {
+            return;
+        }
+        // [v5 MQTT-3.14.2-3] [v5 MQTT-3.14.2-4]
+        let fits =
+            disconnect.length(self.version).is_ok_and(|length| length <= self.peer.maximum_packet_size);
+        let bare = Disconnect::new(disconnect.reason);
+        let written = if fits { disconnect } else { &bare }.encode(self.version, out);
+        debug_assert!(written.is_ok(), "{written:?}");
+    }
+
+    /// Tells the peer what it did wrong, as far as the version and the state allow, and closes.
+    // [v5 MQTT-4.13.1-1] [v5 MQTT-4.13.2-1] [v3.1.1 MQTT-4.8.0-1]
+    pub fn fail(&mut self, violation: Violation, out: &mut Vec<u8>) {
+        let text = format!("{violation}");
+        let reason_string = Utf8String::new(&text).ok().map(Property::ReasonString);
+        let properties = reason_string.as_slice();
+        let reason = violation.reason_code();
+        match (self.state, self.role) {
+            (State::AwaitingConnect, Role::Server) => self.fail_connect(violation, properties, out),
+            (State::Deciding, Role::Server) if self.version.has_properties() => {
+                self.refuse(reason, properties, out);
+            }
+            // Before 5.0 a client tells nothing: a DISCONNECT would say that all is well.
+            (State::Open, _) if self.version.has_properties() => {
+                let properties = colibri_codec::Properties::new(properties);
+                self.disconnect(&Disconnect { reason, properties }, out);
+            }
+            (
+                State::Open
+                | State::Deciding
+                | State::AwaitingConnack
+                | State::AwaitingConnect
+                | State::Closed,
+                _,
+            ) => {
+                self.state = State::Closed;
+            }
+        }
+    }
+
+    /// Server: answers a SUBSCRIBE.
+    // [v5 MQTT-3.8.4-1] [v5 MQTT-3.8.4-2] [v3.1.1 MQTT-3.8.4-1] [v3.1.1 MQTT-3.8.4-2]
+    pub fn suback(&mut self, packet_id: PacketId, reasons: &[ReasonCode], now: Time, out: &mut Vec<u8>) {
+        let reasons = colibri_codec::Sequence::new(reasons);
+        let suback = Suback { packet_id, properties: colibri_codec::Properties::EMPTY, reasons };
+        let written = suback.encode(self.version, out);
+        debug_assert!(written.is_ok(), "{written:?}");
+        self.keep_alive.sent(now);
+    }
+
+    /// Server: answers an UNSUBSCRIBE.
+    // [v5 MQTT-3.10.4-4] [v5 MQTT-3.10.4-5] [v3.1.1 MQTT-3.10.4-4] [v3.1.1 MQTT-3.10.4-5]
+    pub fn unsuback(
+        &mut self,
+        packet_id: PacketId,
+        reasons: &[UnsubackReason],
+        now: Time,
+        out: &mut Vec<u8>,
+    ) {
+        let reasons = colibri_codec::Sequence::new(reasons);
+        let unsuback = Unsuback { packet_id, properties: colibri_codec::Properties::EMPTY, reasons };
+        let written = unsuback.encode(self.version, out);
+        debug_assert!(written.is_ok(), "{written:?}");
+        self.keep_alive.sent(now);
+    }
+
+    /// Client: sends a SUBSCRIBE under an identifier of its own, which is returned; whatever identifier
+    /// `subscribe` has is replaced. `Ok(None)` if all identifiers are in use.
+    ///
+    /// # Errors
+    /// [`EncodeError`] when the packet cannot be written.
+    pub fn subscribe(
+        &mut self,
+        subscribe: &Subscribe<'_>,
+        now: Time,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<PacketId>, EncodeError> {
+        let Some(packet_id) = self.session.outgoing.begin(Stage::AwaitingSuback, None) else {
+            return Ok(None);
+        };
+        let start = out.len();
+        let written = Subscribe { packet_id, ..*subscribe }.encode(self.version, out);
+        self.finish_request(packet_id, written, start, now, out)
+    }
+
+    /// Client: sends an UNSUBSCRIBE, as [`Connection::subscribe`] does a SUBSCRIBE.
+    ///
+    /// # Errors
+    /// [`EncodeError`] when the packet cannot be written.
+    pub fn unsubscribe(
+        &mut self,
+        unsubscribe: &Unsubscribe<'_>,
+        now: Time,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<PacketId>, EncodeError> {
+        let Some(packet_id) = self.session.outgoing.begin(Stage::AwaitingUnsuback, None) else {
+            return Ok(None);
+        };
+        let start = out.len();
+        let written = Unsubscribe { packet_id, ..*unsubscribe }.encode(self.version, out);
+        self.finish_request(packet_id, written, start, now, out)
+    }
+
+    /// Client: sends a PINGREQ now.
+    pub fn ping(&mut self, now: Time, out: &mut Vec<u8>) {
+        Pingreq.encode(out);
+        self.keep_alive.sent(now);
+        self.keep_alive.pinged(now);
+    }
+
+    /// Which end this is.
+    pub const fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Where the connection is in its life.
+    pub const fn state(&self) -> State {
+        self.state
+    }
+
+    /// The version spoken; before CONNECT has come, 3.1.1.
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// What the peer accepts.
+    pub const fn peer(&self) -> &PeerLimits {
+        &self.peer
+    }
+
+    /// What this end accepts.
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Messages under way and waiting.
+    pub const fn session(&self) -> &Session<M> {
+        &self.session
+    }
+
+    /// Messages under way and waiting, to be changed.
+    pub const fn session_mut(&mut self) -> &mut Session<M> {
+        &mut self.session
+    }
+
+    /// Ends the connection and hands back what outlives it.
+    pub fn into_session(self) -> Session<M> {
+        self.session
+    }
+
+    /// Whether this packet may come now, from that end. The order is: state, direction, form.
+    #[inline]
+    fn admit(&self, frame: &Frame<'_>) -> Result<PacketType, Violation> {
+        let packet_type = frame.packet_type(match self.state {
+            // The version is not known yet; AUTH is malformed in none of them for sure.
+            State::AwaitingConnect => Version::V5,
+            State::Deciding | State::AwaitingConnack | State::Open | State::Closed => self.version,
+        })?;
+        if self.state == State::Open {
+            if !self.role.other().may_send(packet_type, self.version) {
+                return Err(Violation::WrongDirection(packet_type));
+            }
+            return Ok(packet_type);
+        }
+        match (self.state, packet_type) {
+            (State::AwaitingConnect, PacketType::Connect)
+            | (State::AwaitingConnack, PacketType::Connack | PacketType::Auth)
+            | (State::Deciding, PacketType::Auth | PacketType::Disconnect) => Ok(packet_type),
+            // [v5 MQTT-3.1.0-1] [v3.1.1 MQTT-3.1.0-1]
+            (State::AwaitingConnect, _) => Err(Violation::ConnectMissing(packet_type)),
+            (State::Deciding, PacketType::Connect) => Err(Violation::SecondConnect),
+            // [v5 MQTT-3.1.2-30]
+            (State::AwaitingConnack | State::Deciding | State::Open | State::Closed, _) => {
+                Err(Violation::BeforeConnack(packet_type))
+            }
+        }
+    }
+
+    /// Opens the connection: sets the quotas, and begins to send again what the session has under way.
+    pub(crate) fn open(&mut self, session: Session<M>, now: Time, out: &mut Vec<u8>) {
+        self.state = State::Open;
+        self.session = session;
+        self.send_quota = Quota::new(self.peer.receive_maximum);
+        if self.peer.topic_alias_maximum > 0 {
+            self.outgoing_aliases = Some(OutgoingAliases::new(self.peer.topic_alias_maximum));
+        }
+        self.keep_alive.sent(now);
+        self.resend(now, out);
+    }
+
+    /// Tells a client that never connected what was wrong with its CONNECT.
+    fn fail_connect(&mut self, violation: Violation, properties: &[Property<'_>], out: &mut Vec<u8>) {
+        match violation {
+            Violation::Malformed(Malformed::ProtocolVersion(level)) => {
+                // A client of what may follow 5.0 reads the form of 5.0, all others that of 3.1.1.
+                // [v5 MQTT-3.1.2-2] [v3.1.1 MQTT-3.1.2-2]
+                self.version = if level == Version::V5.level() + 1 { Version::V5 } else { Version::V3_1_1 };
+                self.refuse(ReasonCode::UnsupportedProtocolVersion, &[], out);
+            }
+            // [v5 MQTT-3.1.4-1] [v3.1.1 MQTT-3.1.4-1]
+            Violation::Malformed(Malformed::ProtocolName) | Violation::ConnectMissing(_) => {
+                self.state = State::Closed;
+            }
+            _ if self.version.has_properties() => self.refuse(violation.reason_code(), properties, out),
+            _ => self.state = State::Closed,
+        }
+    }
+
+    fn finish_request(
+        &mut self,
+        packet_id: PacketId,
+        written: Result<(), EncodeError>,
+        start: usize,
+        now: Time,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<PacketId>, EncodeError> {
+        let too_large = out.len() - start > self.peer.maximum_packet_size as usize;
+        // [v5 MQTT-3.2.2-15]
+        let written = match written {
+            Ok(()) if too_large => Err(EncodeError::PacketTooLarge { remaining_length: out.len() - start }),
+            other => other,
+        };
+        if let Err(error) = written {
+            out.truncate(start);
+            self.session.outgoing.finish(packet_id);
+            return Err(error);
+        }
+        self.keep_alive.sent(now);
+        Ok(Some(packet_id))
+    }
+
+    pub(crate) const fn stage_for(qos: QoS) -> Stage {
+        match qos {
+            QoS::AtMostOnce | QoS::AtLeastOnce => Stage::AwaitingPuback,
+            QoS::ExactlyOnce => Stage::AwaitingPubrec,
+        }
+    }
+}

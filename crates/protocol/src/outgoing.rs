@@ -1,0 +1,262 @@
+//! What this end has sent and not seen acknowledged, and what waits to be sent (sections 4.3 and 4.4).
+//!
+//! ```text
+//!  QoS 1:      AwaitingPuback  --PUBACK-->  done
+//!  QoS 2:      AwaitingPubrec  --PUBREC below 0x80-->  AwaitingPubcomp  --PUBCOMP-->  done
+//!                    +---------- PUBREC of 0x80 and above ------------------------->  done
+//!  requests:   AwaitingSuback  --SUBACK-->  done        AwaitingUnsuback  --UNSUBACK-->  done
+//! ```
+//!
+//! Identifiers are handed out in a circle, so the exchanges stand in a queue in which an identifier
+//! tells its place. Whoever leaves one exchange open while thousands pass it finds it moved aside, so
+//! that neither the queue nor the search in it grows with the age of the oldest.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use colibri_codec::PacketId;
+
+use crate::packet_id::{self, Counter, distance};
+
+/// How far the newest identifier may be from that of the oldest exchange in the queue before the oldest
+/// is moved aside. Half of the circle, so that "older" and "newer" keep their meaning.
+const SPAN_MAX: u16 = packet_id::COUNT / 2;
+
+/// What an exchange waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    AwaitingPuback,
+    AwaitingPubrec,
+    /// The order says which PUBREC came first. [v5 MQTT-4.6.0-4] [v3.1.1 MQTT-4.6.0-4]
+    AwaitingPubcomp {
+        order: u32,
+    },
+    AwaitingSuback,
+    AwaitingUnsuback,
+    Done,
+}
+
+/// One exchange.
+#[derive(Clone, Debug)]
+pub(crate) struct Exchange<M> {
+    pub(crate) id: PacketId,
+    pub(crate) stage: Stage,
+    /// Whether its PUBLISH has to be sent again on this connection before anything new is.
+    resend: bool,
+    /// What is needed to send it again; `None` in a session that ends with its connection.
+    pub(crate) kept: Option<M>,
+}
+
+/// The sender's half of a session.
+#[derive(Clone, Debug)]
+pub(crate) struct Outgoing<M> {
+    counter: Counter,
+    /// In the order of sending, which is that of the identifiers. The first is never `Done`.
+    queue: VecDeque<Exchange<M>>,
+    /// Older than all in the queue, oldest first.
+    aside: Vec<Exchange<M>>,
+    /// How many exchanges are marked `resend`.
+    resends: usize,
+    /// How many PUBRECs have come.
+    pubrecs: u32,
+    /// Messages that no identifier or quota was free for, oldest first.
+    pub(crate) waiting: VecDeque<M>,
+}
+
+impl<M> Default for Outgoing<M> {
+    fn default() -> Self {
+        Self {
+            counter: Counter::default(),
+            queue: VecDeque::new(),
+            aside: Vec::new(),
+            resends: 0,
+            pubrecs: 0,
+            waiting: VecDeque::new(),
+        }
+    }
+}
+
+impl<M> Outgoing<M> {
+    /// Begins an exchange under an identifier that is not in use; `None` if all 65,535 are.
+    // [v5 MQTT-2.2.1-3] [v5 MQTT-2.2.1-4] [v5 MQTT-4.3.2-1] [v5 MQTT-4.3.3-1] [v3.1.1 MQTT-2.3.1-2]
+    // [v3.1.1 MQTT-2.3.1-4]
+    pub(crate) fn begin(&mut self, stage: Stage, kept: Option<M>) -> Option<PacketId> {
+        let mut id = self.counter.take();
+        if !self.queue.is_empty() || !self.aside.is_empty() {
+            if self.queue.len() + self.aside.len() >= usize::from(packet_id::COUNT) {
+                return None;
+            }
+            self.move_old_aside(id);
+            while self.find(id).is_some() {
+                id = self.counter.take();
+            }
+        }
+        self.queue.push_back(Exchange { id, stage, resend: false, kept });
+        Some(id)
+    }
+
+    /// The open exchange under an identifier.
+    pub(crate) fn find(&mut self, id: PacketId) -> Option<&mut Exchange<M>> {
+        let place = self.place(id)?;
+        self.at(place).filter(|exchange| exchange.stage != Stage::Done)
+    }
+
+    /// Ends the exchange under an identifier and hands back what was kept.
+    // [v3.1.1 MQTT-2.3.1-3]
+    pub(crate) fn finish(&mut self, id: PacketId) -> Option<Exchange<M>> {
+        match self.place(id)? {
+            Place::Aside(index) => {
+                let exchange = self.aside.remove(index);
+                self.resends -= usize::from(exchange.resend);
+                Some(exchange)
+            }
+            Place::Queue(0) => {
+                let exchange = self.queue.pop_front()?;
+                self.resends -= usize::from(exchange.resend);
+                self.drop_done();
+                Some(exchange)
+            }
+            Place::Queue(index) => {
+                let exchange = self.queue.get_mut(index).filter(|exchange| exchange.stage != Stage::Done)?;
+                let ended = Exchange {
+                    id,
+                    stage: exchange.stage,
+                    resend: exchange.resend,
+                    kept: exchange.kept.take(),
+                };
+                exchange.stage = Stage::Done;
+                exchange.resend = false;
+                self.resends -= usize::from(ended.resend);
+                Some(ended)
+            }
+        }
+    }
+
+    /// The receiver has taken a QoS 2 message over: only its identifier matters from here on.
+    // [v5 MQTT-4.3.3-6]
+    pub(crate) fn release(&mut self, id: PacketId) -> bool {
+        let order = self.pubrecs;
+        let Some(exchange) = self.find(id) else { return false };
+        match exchange.stage {
+            Stage::AwaitingPubrec => {
+                exchange.stage = Stage::AwaitingPubcomp { order };
+                let resend = core::mem::take(&mut exchange.resend);
+                self.resends -= usize::from(resend);
+                self.pubrecs = self.pubrecs.wrapping_add(1);
+                true
+            }
+            Stage::AwaitingPubcomp { .. } => true,
+            Stage::AwaitingPuback | Stage::AwaitingSuback | Stage::AwaitingUnsuback | Stage::Done => false,
+        }
+    }
+
+    /// Begins again on a new connection: marks every PUBLISH for sending again, forgets requests, and
+    /// gives the identifiers whose PUBREL is to be sent again, in the order of their PUBRECs.
+    // [v5 MQTT-4.4.0-1] [v3.1.1 MQTT-4.4.0-1]
+    pub(crate) fn resume(&mut self) -> Vec<PacketId> {
+        let mut releases = Vec::new();
+        self.resends = 0;
+        for exchange in self.aside.iter_mut().chain(self.queue.iter_mut()) {
+            exchange.resend = false;
+            match exchange.stage {
+                Stage::AwaitingPuback | Stage::AwaitingPubrec => {
+                    exchange.resend = true;
+                    self.resends += 1;
+                }
+                Stage::AwaitingPubcomp { order } => releases.push((order, exchange.id)),
+                Stage::AwaitingSuback | Stage::AwaitingUnsuback => exchange.stage = Stage::Done,
+                Stage::Done => {}
+            }
+        }
+        self.aside.retain(|exchange| exchange.stage != Stage::Done);
+        self.drop_done();
+        releases.sort_unstable();
+        releases.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// Whether a PUBLISH has to be sent again before anything new.
+    pub(crate) const fn has_resends(&self) -> bool {
+        self.resends > 0
+    }
+
+    /// The oldest exchange whose PUBLISH has to be sent again.
+    // [v5 MQTT-4.6.0-1] [v3.1.1 MQTT-4.6.0-1]
+    pub(crate) fn next_resend(&self) -> Option<&Exchange<M>> {
+        if self.resends == 0 {
+            return None;
+        }
+        self.aside.iter().chain(self.queue.iter()).find(|exchange| exchange.resend)
+    }
+
+    /// Notes that the PUBLISH of an exchange has been sent again.
+    pub(crate) fn resent(&mut self, id: PacketId) {
+        if let Some(exchange) = self.find(id)
+            && core::mem::take(&mut exchange.resend)
+        {
+            self.resends -= 1;
+        }
+    }
+
+    /// How many exchanges are open.
+    pub(crate) fn open(&self) -> usize {
+        self.exchanges().count()
+    }
+
+    /// All open exchanges in the order of sending.
+    pub(crate) fn exchanges(&self) -> impl Iterator<Item = &Exchange<M>> {
+        self.aside.iter().chain(self.queue.iter()).filter(|exchange| exchange.stage != Stage::Done)
+    }
+
+    /// Takes every message out that may not have arrived, in the order of sending: first what was under
+    /// way, then what waited. A QoS 2 message whose PUBREC has come has arrived.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = M> {
+        self.resends = 0;
+        let begun = self.aside.drain(..).chain(self.queue.drain(..)).filter_map(|exchange| {
+            let arrived = matches!(exchange.stage, Stage::AwaitingPubcomp { .. });
+            exchange.kept.filter(|_| !arrived)
+        });
+        begun.chain(self.waiting.drain(..))
+    }
+
+    fn at(&mut self, place: Place) -> Option<&mut Exchange<M>> {
+        match place {
+            Place::Aside(index) => self.aside.get_mut(index),
+            Place::Queue(index) => self.queue.get_mut(index),
+        }
+    }
+
+    #[inline]
+    fn place(&self, id: PacketId) -> Option<Place> {
+        if let Some(first) = self.queue.front() {
+            // Nearly always each identifier follows the one before it, and the distance is the place.
+            let steps = usize::from(distance(first.id, id));
+            if self.queue.get(steps).is_some_and(|exchange| exchange.id == id) {
+                return Some(Place::Queue(steps));
+            }
+            let key = |exchange: &Exchange<M>| usize::from(distance(first.id, exchange.id));
+            if let Ok(index) = self.queue.binary_search_by_key(&steps, key) {
+                return Some(Place::Queue(index));
+            }
+        }
+        self.aside.iter().position(|exchange| exchange.id == id).map(Place::Aside)
+    }
+
+    fn drop_done(&mut self) {
+        while self.queue.front().is_some_and(|exchange| exchange.stage == Stage::Done) {
+            self.queue.pop_front();
+        }
+    }
+
+    fn move_old_aside(&mut self, newest: PacketId) {
+        while self.queue.front().is_some_and(|exchange| distance(exchange.id, newest) > SPAN_MAX) {
+            self.aside.extend(self.queue.pop_front());
+            self.drop_done();
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Place {
+    Aside(usize),
+    Queue(usize),
+}

@@ -1,0 +1,325 @@
+//! Sending messages: PUBLISH for the first time and again, within what the peer accepts.
+
+use alloc::vec::Vec;
+
+use colibri_codec::{Delivery, PacketId, Properties, Property, Publish, Pubrel, QoS, ReasonCode, Version};
+
+use crate::alias::AliasUse;
+use crate::outgoing::Stage;
+use crate::{Connection, Kept, Publication, Role, Time};
+
+/// What became of a message that was to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It is in the output; with QoS 1 and 2 under this identifier.
+    Written(Option<PacketId>),
+    /// The peer's Receive Maximum is used up, or others wait: put it into the session's queue.
+    Wait,
+    /// It is larger than the peer accepts, and counts as delivered. [v5 MQTT-3.1.2-25]
+    TooLarge,
+    /// It is no longer worth sending. [v5 MQTT-3.3.2-5]
+    Expired,
+    /// Client: the server takes no such QoS, or no retained messages. [v5 MQTT-3.2.2-11] [v5 MQTT-3.2.2-14]
+    NotSupported,
+}
+
+/// A PUBLISH written once for all receivers that get the same bytes but for the Packet Identifier.
+#[derive(Clone, Copy, Debug)]
+pub struct Encoded<'a> {
+    /// The whole packet.
+    pub bytes: &'a [u8],
+    /// Its QoS.
+    pub qos: QoS,
+    /// Where the two bytes of the Packet Identifier stand, for QoS 1 and 2.
+    pub packet_id_offset: usize,
+}
+
+impl<M: Kept> Connection<M> {
+    /// Sends a message now, if the peer may have it now.
+    ///
+    /// `keep` is asked, for QoS 1 and 2 alone, for what is needed to send the message again on a later
+    /// connection: `None` where the session does not outlive this one.
+    pub fn send(
+        &mut self,
+        publication: &Publication<'_>,
+        keep: impl FnOnce() -> Option<M>,
+        now: Time,
+        out: &mut Vec<u8>,
+    ) -> Sent {
+        if self.has_backlog() && publication.qos > QoS::AtMostOnce {
+            return Sent::Wait;
+        }
+        self.send_next(publication, keep, now, out)
+    }
+
+    /// Sends a message that is already written. Only where [`Connection::takes_encoded`] says so.
+    #[inline]
+    pub fn send_encoded(
+        &mut self,
+        encoded: &Encoded<'_>,
+        keep: impl FnOnce() -> Option<M>,
+        out: &mut Vec<u8>,
+        now: Time,
+    ) -> Sent {
+        if encoded.bytes.len() > self.peer.maximum_packet_size as usize {
+            return Sent::TooLarge;
+        }
+        if encoded.qos == QoS::AtMostOnce {
+            out.extend_from_slice(encoded.bytes);
+            self.keep_alive.sent(now);
+            return Sent::Written(None);
+        }
+        if self.has_backlog() || self.send_quota.is_used_up() {
+            return Sent::Wait;
+        }
+        let Some(id) = self.session.outgoing.begin(Self::stage_for(encoded.qos), keep()) else {
+            return Sent::Wait;
+        };
+        let start = out.len() + encoded.packet_id_offset;
+        out.extend_from_slice(encoded.bytes);
+        if let Some(place) = out.get_mut(start..start + 2) {
+            place.copy_from_slice(&id.get().to_be_bytes());
+        }
+        self.send_quota.take();
+        self.keep_alive.sent(now);
+        Sent::Written(Some(id))
+    }
+
+    /// Whether messages may be written once for this and other receivers: it has no topic aliases.
+    pub const fn takes_encoded(&self) -> bool {
+        self.outgoing_aliases.is_none()
+    }
+
+    /// Writes a message as [`Connection::send_encoded`] wants it; says where the Packet Identifier stands.
+    ///
+    /// # Errors
+    /// [`colibri_codec::EncodeError`] when the packet would be too large for any receiver.
+    pub fn encode(
+        publication: &Publication<'_>,
+        version: Version,
+        now: Time,
+        bytes: &mut Vec<u8>,
+    ) -> Result<usize, colibri_codec::EncodeError> {
+        let mut list = PropertyList::default();
+        list.fill(publication, None, version, now);
+        let delivery = match publication.qos {
+            QoS::AtMostOnce => Delivery::AtMostOnce,
+            QoS::AtLeastOnce => Delivery::AtLeastOnce(PLACEHOLDER),
+            QoS::ExactlyOnce => Delivery::ExactlyOnce(PLACEHOLDER),
+        };
+        let publish = packet(publication, delivery, false, list.properties(publication));
+        let start = bytes.len();
+        publish.encode(version, bytes)?;
+        Ok(publish.packet_id_offset(bytes.len() - start, version))
+    }
+
+    /// Sends what waits, as far as the peer's Receive Maximum and `room` bytes of output go; says whether
+    /// more is waiting that only needs room.
+    ///
+    /// `dropped` is told of each message that is not sent at all, and why.
+    pub fn pump(
+        &mut self,
+        room: usize,
+        now: Time,
+        out: &mut Vec<u8>,
+        mut dropped: impl FnMut(M, Sent),
+    ) -> bool {
+        let start = out.len();
+        loop {
+            if !self.resend_next(now, out) {
+                let Some(message) = self.session.outgoing.waiting.pop_front() else { return false };
+                let publication = message.publication();
+                let blocked = publication.qos > QoS::AtMostOnce && self.send_quota.is_used_up();
+                if blocked || self.session.outgoing.has_resends() {
+                    self.session.outgoing.waiting.push_front(message);
+                    return false;
+                }
+                self.send_waiting(message, now, out, &mut dropped);
+            }
+            if out.len() - start >= room {
+                return self.has_backlog();
+            }
+        }
+    }
+
+    /// Whether messages wait, so that a new one has to wait behind them.
+    #[inline]
+    pub fn has_backlog(&self) -> bool {
+        !self.session.outgoing.waiting.is_empty() || self.session.outgoing.has_resends()
+    }
+
+    fn send_waiting(&mut self, message: M, now: Time, out: &mut Vec<u8>, dropped: &mut impl FnMut(M, Sent)) {
+        let publication = message.publication();
+        // The identifier is needed before the packet can be written, and the message afterwards.
+        let sent = self.send_next(&publication, || None, now, out);
+        match sent {
+            Sent::Written(Some(id)) => {
+                if let Some(exchange) = self.session.outgoing.find(id) {
+                    exchange.kept = Some(message);
+                }
+            }
+            Sent::Written(None) => {}
+            Sent::Wait => self.session.outgoing.waiting.push_front(message),
+            Sent::TooLarge | Sent::Expired | Sent::NotSupported => dropped(message, sent),
+        }
+    }
+
+    fn send_next(
+        &mut self,
+        publication: &Publication<'_>,
+        keep: impl FnOnce() -> Option<M>,
+        now: Time,
+        out: &mut Vec<u8>,
+    ) -> Sent {
+        if publication.is_expired(now) {
+            return Sent::Expired;
+        }
+        if self.role == Role::Client && !self.server_takes(publication) {
+            return Sent::NotSupported;
+        }
+        let aliases = self.outgoing_aliases.as_ref();
+        let alias = aliases.map_or(AliasUse::None, |aliases| aliases.look_up(publication.topic));
+        let mut list = PropertyList::default();
+        list.fill(publication, Some(alias), self.version, now);
+        let mut publish = packet(publication, Delivery::AtMostOnce, false, list.properties(publication));
+        if matches!(alias, AliasUse::Instead(_)) {
+            publish.topic = None;
+        }
+        let extra = if publication.qos > QoS::AtMostOnce { 2 } else { 0 };
+        let length = publish.length(self.version);
+        // [v5 MQTT-3.1.2-24] [v5 MQTT-3.2.2-15]
+        if !length.is_ok_and(|length| length.saturating_add(extra) <= self.peer.maximum_packet_size) {
+            return Sent::TooLarge;
+        }
+        if publication.qos > QoS::AtMostOnce {
+            // [v5 MQTT-3.3.4-7] [v5 MQTT-3.3.4-9] [v5 MQTT-4.9.0-2]
+            if self.send_quota.is_used_up() {
+                return Sent::Wait;
+            }
+            let stage = Self::stage_for(publication.qos);
+            let Some(id) = self.session.outgoing.begin(stage, keep()) else { return Sent::Wait };
+            self.send_quota.take();
+            publish.delivery = delivery(publication.qos, id);
+        }
+        let written = publish.encode(self.version, out);
+        debug_assert!(written.is_ok(), "{written:?}");
+        if let (AliasUse::Set(alias), Some(aliases)) = (alias, &mut self.outgoing_aliases) {
+            aliases.set(publication.topic, alias);
+        }
+        self.keep_alive.sent(now);
+        Sent::Written(publish.delivery.packet_id())
+    }
+
+    fn server_takes(&self, publication: &Publication<'_>) -> bool {
+        let qos_taken = match self.peer.maximum_qos {
+            None => true,
+            Some(true) => publication.qos <= QoS::AtLeastOnce,
+            Some(false) => publication.qos == QoS::AtMostOnce,
+        };
+        qos_taken && (self.peer.retain_available || !publication.retain)
+    }
+
+    /// Begins to send again what was under way when the connection before this one ended.
+    // [v5 MQTT-4.4.0-1] [v3.1.1 MQTT-4.4.0-1]
+    pub(crate) fn resend(&mut self, now: Time, out: &mut Vec<u8>) {
+        for id in self.session.outgoing.resume() {
+            let written = Pubrel::new(id, ReasonCode::Success).encode(self.version, out);
+            debug_assert!(written.is_ok(), "{written:?}");
+        }
+        self.keep_alive.sent(now);
+    }
+
+    /// Sends the oldest PUBLISH again that has to be; `false` if there is none or the quota is used up.
+    fn resend_next(&mut self, now: Time, out: &mut Vec<u8>) -> bool {
+        if self.send_quota.is_used_up() {
+            return false;
+        }
+        let Some(exchange) = self.session.outgoing.next_resend() else { return false };
+        let id = exchange.id;
+        // Once sent, a message does not expire any more. [v5 MQTT-4.3.3-7]
+        let length = exchange.kept.as_ref().and_then(|kept| {
+            let publication = kept.publication();
+            let mut list = PropertyList::default();
+            list.fill(&publication, None, self.version, now);
+            let qos =
+                if exchange.stage == Stage::AwaitingPubrec { QoS::ExactlyOnce } else { QoS::AtLeastOnce };
+            // [v5 MQTT-3.3.1-1] [v3.1.1 MQTT-3.3.1-1]
+            let publish = packet(&publication, delivery(qos, id), true, list.properties(&publication));
+            let fits =
+                publish.length(self.version).is_ok_and(|length| length <= self.peer.maximum_packet_size);
+            (fits && publish.encode(self.version, out).is_ok()).then_some(())
+        });
+        match length {
+            Some(()) => {
+                self.session.outgoing.resent(id);
+                self.send_quota.take();
+                self.keep_alive.sent(now);
+            }
+            // Nothing was kept, or the new connection takes no packet of that size. [v5 MQTT-3.1.2-25]
+            None => {
+                self.session.outgoing.finish(id);
+            }
+        }
+        true
+    }
+}
+
+/// Stands where the Packet Identifier of a receiver is written later.
+const PLACEHOLDER: PacketId = match PacketId::new(u16::MAX) {
+    Some(id) => id,
+    None => unreachable!(),
+};
+
+const fn delivery(qos: QoS, id: PacketId) -> Delivery {
+    match qos {
+        QoS::AtMostOnce => Delivery::AtMostOnce,
+        QoS::AtLeastOnce => Delivery::AtLeastOnce(id),
+        QoS::ExactlyOnce => Delivery::ExactlyOnce(id),
+    }
+}
+
+fn packet<'a>(
+    publication: &Publication<'a>,
+    delivery: Delivery,
+    dup: bool,
+    properties: Properties<'a>,
+) -> Publish<'a> {
+    Publish {
+        dup,
+        delivery,
+        retain: publication.retain,
+        topic: Some(publication.topic),
+        properties,
+        payload: publication.payload,
+    }
+}
+
+/// The properties that this end adds to a message: seldom any, seldom more than four.
+#[derive(Default)]
+struct PropertyList {
+    all: Vec<Property<'static>>,
+}
+
+impl PropertyList {
+    fn fill(&mut self, publication: &Publication<'_>, alias: Option<AliasUse>, version: Version, now: Time) {
+        if !version.has_properties() {
+            return;
+        }
+        // [v5 MQTT-3.3.2-6]
+        self.all.extend(publication.expires.map(|at| Property::MessageExpiryInterval(at.seconds_from(now))));
+        // [v5 MQTT-3.3.4-3] [v5 MQTT-3.3.4-4] [v5 MQTT-3.3.4-5]
+        self.all.extend(
+            publication.subscription_identifiers.iter().map(|id| Property::SubscriptionIdentifier(*id)),
+        );
+        match alias {
+            Some(AliasUse::Set(alias) | AliasUse::Instead(alias)) => {
+                self.all.push(Property::TopicAlias(alias))
+            }
+            Some(AliasUse::None) | None => {}
+        }
+    }
+
+    fn properties<'a>(&'a self, publication: &Publication<'a>) -> Properties<'a> {
+        publication.properties.with_list(&self.all)
+    }
+}

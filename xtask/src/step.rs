@@ -1,0 +1,76 @@
+//! The steps, in the order in which `cargo xtask test` runs them.
+
+use crate::outcome::Outcome;
+use crate::workspace::Workspace;
+use crate::{cargo_tests, clippy, doc, fmt, interop, no_std, tidy};
+
+/// One step of `cargo xtask test`, each also a command of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Fmt,
+    Tidy,
+    Clippy,
+    Doc,
+    NoStd,
+    Tests,
+    Interop,
+}
+
+impl Step {
+    /// Every step, the cheapest first, so that a small slip is reported before a long build.
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Fmt, Self::Tidy, Self::Clippy, Self::Doc, Self::NoStd, Self::Tests, Self::Interop];
+
+    /// The word for this step on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Fmt => "fmt",
+            Self::Tidy => "tidy",
+            Self::Clippy => "clippy",
+            Self::Doc => "doc",
+            Self::NoStd => "no-std",
+            Self::Tests => "tests",
+            Self::Interop => "interop",
+        }
+    }
+
+    /// What this step checks, for `--help`.
+    pub(crate) fn about(self) -> &'static str {
+        match self {
+            Self::Fmt => "the sources are formatted as rustfmt.toml says",
+            Self::Tidy => "layers, forbidden names, file openings, packet files, sizes, READMEs",
+            Self::Clippy => "no warning in any target with any feature",
+            Self::Doc => "the public documentation builds without a warning",
+            Self::NoStd => "codec, topics and protocol build without the standard library",
+            Self::Tests => "cargo test --workspace, documentation examples included",
+            Self::Interop => "the colibri binary against other clients (tests/interop)",
+        }
+    }
+
+    /// The step that this word names.
+    pub(crate) fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|step| step.name() == word)
+    }
+
+    /// Announces the step and runs it.
+    pub(crate) fn run(self, workspace: &Workspace) -> Outcome {
+        println!("== {}", self.name());
+        match self {
+            Self::Fmt => fmt::run(workspace),
+            Self::Tidy => tidy::run(workspace),
+            Self::Clippy => clippy::run(workspace),
+            Self::Doc => doc::run(workspace),
+            Self::NoStd => no_std::run(workspace),
+            Self::Tests => cargo_tests::run(workspace),
+            Self::Interop => interop::run(workspace, None),
+        }
+    }
+}
+
+/// Prints why a step failed, if it did; whether it passed.
+pub(crate) fn report(step: Step, outcome: &Outcome) -> bool {
+    if let Err(failure) = outcome {
+        println!("The step `{}` failed: {}", step.name(), failure.sentence);
+    }
+    outcome.is_ok()
+}

@@ -1,0 +1,51 @@
+//! One file for each control packet, under the same fifteen names in every place that has them.
+
+use super::Problem;
+use super::tree::Tree;
+
+/// The control packets of MQTT 5.0, in the order of their numbers.
+const PACKETS: [&str; 15] = [
+    "connect",
+    "connack",
+    "publish",
+    "puback",
+    "pubrec",
+    "pubrel",
+    "pubcomp",
+    "subscribe",
+    "suback",
+    "unsubscribe",
+    "unsuback",
+    "pingreq",
+    "pingresp",
+    "disconnect",
+    "auth",
+];
+
+/// The folders that hold them.
+const FOLDERS: [&str; 2] = ["crates/codec/src/packet/", "crates/protocol/src/on/"];
+
+/// The folder that holds them too once its crate exists.
+const CONFORMANCE: (&str, &str) = ("crates/conformance/", "crates/conformance/src/cases/");
+
+/// Checks that no packet's file is missing; a packet may also be a folder with a `mod.rs`.
+pub(crate) fn check(tree: &Tree) -> Vec<Problem> {
+    let mut folders = FOLDERS.to_vec();
+    if tree.rust_under(CONFORMANCE.0).next().is_some() {
+        folders.push(CONFORMANCE.1);
+    }
+    let mut problems = Vec::new();
+    for folder in folders {
+        for packet in PACKETS {
+            let path = format!("{folder}{packet}.rs");
+            if tree.get(&path).is_none() && tree.get(&format!("{folder}{packet}/mod.rs")).is_none() {
+                problems.push(Problem::new(
+                    &path,
+                    1,
+                    "the file is missing; every control packet has one here.",
+                ));
+            }
+        }
+    }
+    problems
+}
