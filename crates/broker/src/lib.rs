@@ -1,1 +1,31 @@
-//! Under construction.
+//! The Colibri MQTT server: one thread per shard, each with its own connections, sessions and
+//! subscription tree.
+//!
+//! ```no_run
+//! use colibri_broker::{Broker, Config};
+//!
+//! let broker = Broker::start(Config::default())?;
+//! println!("listening on {:?}", broker.addresses());
+//! broker.stop();
+//! broker.join();
+//! # Ok::<(), colibri_broker::StartError>(())
+//! ```
+//!
+//! The path of a message: [`shard`] reads a socket and steps the protocol, `route` finds the receivers
+//! and writes to their output, `shard` flushes each of them once at the end of the turn.
+#![forbid(unsafe_code)]
+
+mod config;
+mod handle;
+mod message;
+mod metrics;
+mod placement;
+mod route;
+mod sessions;
+pub mod shard;
+mod subscriber;
+mod sys_topics;
+
+pub use config::{Config, QueueFull, SHARDS_MAX};
+pub use handle::{Broker, StartError, Stopper};
+pub use metrics::Metrics;

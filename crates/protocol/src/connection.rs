@@ -55,6 +55,9 @@ pub struct Acceptance<'a> {
     pub assigned_client_id: Option<Utf8String<'a>>,
     /// The keep alive in seconds, if it is not the client's.
     pub server_keep_alive: Option<u16>,
+    /// How many QoS 1 and 2 messages this end leaves unacknowledged at most, whatever the client would
+    /// take; before 5.0 a client cannot say.
+    pub send_maximum: Option<u16>,
     /// Further properties of the CONNACK.
     pub properties: &'a [Property<'a>],
 }
@@ -193,6 +196,8 @@ impl<M: Kept> Connection<M> {
         if let Some(keep_alive) = acceptance.server_keep_alive {
             self.keep_alive = KeepAlive::new(keep_alive, now);
         }
+        let send_maximum = acceptance.send_maximum.unwrap_or(u16::MAX);
+        self.peer.receive_maximum = self.peer.receive_maximum.min(send_maximum);
         let properties = colibri_codec::Properties::new(&properties);
         let session_present = acceptance.session_present;
         let connack = Connack { session_present, reason: ReasonCode::Success, properties };

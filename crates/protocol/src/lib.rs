@@ -109,6 +109,7 @@ mod send;
 mod session;
 mod state;
 mod time;
+mod waiting;
 
 pub use connection::{Acceptance, Connection};
 pub use error::Violation;

@@ -16,7 +16,9 @@ use alloc::vec::Vec;
 
 use colibri_codec::PacketId;
 
+use crate::Kept;
 use crate::packet_id::{self, Counter, distance};
+use crate::waiting::Waiting;
 
 /// How far the newest identifier may be from that of the oldest exchange in the queue before the oldest
 /// is moved aside. Half of the circle, so that "older" and "newer" keep their meaning.
@@ -60,7 +62,7 @@ pub(crate) struct Outgoing<M> {
     /// How many PUBRECs have come.
     pubrecs: u32,
     /// Messages that no identifier or quota was free for, oldest first.
-    pub(crate) waiting: VecDeque<M>,
+    pub(crate) waiting: Waiting<M>,
 }
 
 impl<M> Default for Outgoing<M> {
@@ -71,7 +73,7 @@ impl<M> Default for Outgoing<M> {
             aside: Vec::new(),
             resends: 0,
             pubrecs: 0,
-            waiting: VecDeque::new(),
+            waiting: Waiting::default(),
         }
     }
 }
@@ -209,13 +211,16 @@ impl<M> Outgoing<M> {
 
     /// Takes every message out that may not have arrived, in the order of sending: first what was under
     /// way, then what waited. A QoS 2 message whose PUBREC has come has arrived.
-    pub(crate) fn drain(&mut self) -> impl Iterator<Item = M> {
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = M>
+    where
+        M: Kept,
+    {
         self.resends = 0;
         let begun = self.aside.drain(..).chain(self.queue.drain(..)).filter_map(|exchange| {
             let arrived = matches!(exchange.stage, Stage::AwaitingPubcomp { .. });
             exchange.kept.filter(|_| !arrived)
         });
-        begun.chain(self.waiting.drain(..))
+        begun.chain(self.waiting.drain())
     }
 
     fn at(&mut self, place: Place) -> Option<&mut Exchange<M>> {

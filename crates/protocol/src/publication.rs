@@ -1,6 +1,6 @@
 //! A message as the application sees it: what stays the same from connection to connection.
 
-use colibri_codec::{Properties, Property, PropertyId, PropertySet, Publish, QoS, TopicName};
+use colibri_codec::{Properties, Property, PropertyId, PropertySet, QoS, TopicName};
 
 use crate::Time;
 
@@ -58,17 +58,23 @@ impl<'a> Publication<'a> {
 pub trait Kept {
     /// The message.
     fn publication(&self) -> Publication<'_>;
+
+    /// What a queue is charged for keeping it, in bytes.
+    fn size(&self) -> usize {
+        let publication = self.publication();
+        publication.topic.as_str().len() + publication.properties.wire().len() + publication.payload.len()
+    }
 }
 
-/// The properties of a received PUBLISH that belong to the message and not to the connection, written
-/// behind each other into `wire`; and the time when the message expires.
-pub fn passed_on(publish: &Publish<'_>, now: Time, wire: &mut alloc::vec::Vec<u8>) -> Option<Time> {
+/// Of the properties of a PUBLISH or a will, writes those that belong to the message and not to one
+/// connection into `wire`, one after the other; gives the time when the message expires.
+pub fn passed_on(properties: &Properties<'_>, now: Time, wire: &mut alloc::vec::Vec<u8>) -> Option<Time> {
     let mut expires = None;
-    for property in publish.properties.iter() {
-        match property {
-            Property::MessageExpiryInterval(seconds) => expires = Some(now.plus_seconds(seconds)),
-            Property::TopicAlias(_) | Property::SubscriptionIdentifier(_) => {}
-            other => other.encode(wire),
+    for property in properties.iter() {
+        if let Property::MessageExpiryInterval(seconds) = property {
+            expires = Some(now.plus_seconds(seconds));
+        } else if Publication::PASSED_ON.contains(property.id()) {
+            property.encode(wire);
         }
     }
     expires

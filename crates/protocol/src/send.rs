@@ -127,14 +127,15 @@ impl<M: Kept> Connection<M> {
         let start = out.len();
         loop {
             if !self.resend_next(now, out) {
-                let Some(message) = self.session.outgoing.waiting.pop_front() else { return false };
-                let publication = message.publication();
-                let blocked = publication.qos > QoS::AtMostOnce && self.send_quota.is_used_up();
+                let Some(first) = self.session.outgoing.waiting.front() else { return false };
+                let blocked = first.publication().qos > QoS::AtMostOnce && self.send_quota.is_used_up();
                 if blocked || self.session.outgoing.has_resends() {
-                    self.session.outgoing.waiting.push_front(message);
                     return false;
                 }
-                self.send_waiting(message, now, out, &mut dropped);
+                let Some(message) = self.session.outgoing.waiting.pop_front() else { return false };
+                if !self.send_waiting(message, now, out, &mut dropped) {
+                    return false;
+                }
             }
             if out.len() - start >= room {
                 return self.has_backlog();
@@ -148,7 +149,14 @@ impl<M: Kept> Connection<M> {
         !self.session.outgoing.waiting.is_empty() || self.session.outgoing.has_resends()
     }
 
-    fn send_waiting(&mut self, message: M, now: Time, out: &mut Vec<u8>, dropped: &mut impl FnMut(M, Sent)) {
+    /// Sends the message that waited longest; `false` if it has to go on waiting.
+    fn send_waiting(
+        &mut self,
+        message: M,
+        now: Time,
+        out: &mut Vec<u8>,
+        dropped: &mut impl FnMut(M, Sent),
+    ) -> bool {
         let publication = message.publication();
         // The identifier is needed before the packet can be written, and the message afterwards.
         let sent = self.send_next(&publication, || None, now, out);
@@ -162,6 +170,7 @@ impl<M: Kept> Connection<M> {
             Sent::Wait => self.session.outgoing.waiting.push_front(message),
             Sent::TooLarge | Sent::Expired | Sent::NotSupported => dropped(message, sent),
         }
+        sent != Sent::Wait
     }
 
     fn send_next(

@@ -2,12 +2,13 @@
 
 use colibri_codec::PacketId;
 
+use crate::Kept;
 use crate::incoming::PacketIdSet;
 use crate::outgoing::{Outgoing, Stage};
 
 /// The part of a Session that the protocol itself works with. Subscriptions are the server's.
 ///
-/// `M` is what the driver keeps of a message, see [`Kept`](crate::Kept).
+/// `M` is what the driver keeps of a message, see [`Kept`].
 #[derive(Clone, Debug)]
 pub struct Session<M> {
     pub(crate) outgoing: Outgoing<M>,
@@ -39,8 +40,16 @@ impl<M> Session<M> {
     }
 
     /// Puts a message behind all that wait. Bounding the queue is the driver's.
-    pub fn enqueue(&mut self, message: M) {
+    pub fn enqueue(&mut self, message: M)
+    where
+        M: Kept,
+    {
         self.outgoing.waiting.push_back(message);
+    }
+
+    /// What the waiting messages weigh in bytes, as [`Kept::size`] says.
+    pub const fn waiting_bytes(&self) -> usize {
+        self.outgoing.waiting.bytes()
     }
 
     /// How many messages wait and were never sent.
@@ -49,12 +58,18 @@ impl<M> Session<M> {
     }
 
     /// Takes the message out that waits longest.
-    pub fn pop_waiting(&mut self) -> Option<M> {
+    pub fn pop_waiting(&mut self) -> Option<M>
+    where
+        M: Kept,
+    {
         self.outgoing.waiting.pop_front()
     }
 
     /// Drops waiting messages for which `keep` says no.
-    pub fn retain_waiting(&mut self, keep: impl FnMut(&M) -> bool) {
+    pub fn retain_waiting(&mut self, keep: impl FnMut(&M) -> bool)
+    where
+        M: Kept,
+    {
         self.outgoing.waiting.retain(keep);
     }
 
@@ -87,7 +102,10 @@ impl<M> Session<M> {
     }
 
     /// Ends the session and hands back all messages that are kept and may not have arrived, oldest first.
-    pub fn into_messages(mut self) -> impl Iterator<Item = M> {
+    pub fn into_messages(mut self) -> impl Iterator<Item = M>
+    where
+        M: Kept,
+    {
         let messages: alloc::vec::Vec<M> = self.outgoing.drain().collect();
         messages.into_iter()
     }

@@ -4,7 +4,7 @@ use crate::members::{Member, Members};
 use crate::shared::SharedGroup;
 use crate::tree::Match;
 use alloc::boxed::Box;
-use colibri_codec::topic::ShareName;
+use colibri_codec::topic::{ShareName, TopicFilter};
 use core::hash::{BuildHasher as _, Hash};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
@@ -54,9 +54,9 @@ impl<K: Copy + Eq + Hash, V: Copy> Audience<K, V> {
         }
     }
 
-    pub(crate) fn group(&self, state: &FixedState, share: ShareName<'_>) -> Option<&SharedGroup<K, V>> {
+    pub(crate) fn group(&self, state: &FixedState, share: &str) -> Option<&SharedGroup<K, V>> {
         let Self::Crowd(crowd) = self else { return None };
-        crowd.groups.find(state.hash_one(share.as_str()), |group| group.name() == share.as_str())
+        crowd.groups.find(state.hash_one(share), |group| group.name() == share)
     }
 
     /// Adds a subscriber or replaces its value; the value before is returned.
@@ -95,6 +95,7 @@ impl<K: Copy + Eq + Hash, V: Copy> Audience<K, V> {
         &mut self,
         state: &FixedState,
         share: ShareName<'_>,
+        filter: TopicFilter<'_>,
         member: Member<K, V>,
     ) -> Option<V> {
         let hash = state.hash_one(share.as_str());
@@ -102,7 +103,7 @@ impl<K: Copy + Eq + Hash, V: Copy> Audience<K, V> {
         let hash_of = |group: &SharedGroup<K, V>| state.hash_one(group.name());
         self.with_crowd(state, |crowd| {
             let entry = crowd.groups.entry(hash, is_same, hash_of);
-            let mut entry = entry.or_insert_with(|| SharedGroup::new(share));
+            let mut entry = entry.or_insert_with(|| SharedGroup::new(share, filter));
             entry.get_mut().insert(state, member.key, member.value)
         })
     }

@@ -54,5 +54,5 @@ pub mod oracle;
 
 pub use matches::matches;
 pub use retained::RetainedTree;
-pub use shared::SharedGroup;
+pub use shared::{GroupId, SharedGroup};
 pub use tree::{Match, SubscriptionTree};

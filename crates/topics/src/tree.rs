@@ -3,7 +3,7 @@
 use crate::audience::Audience;
 use crate::exact::ExactFilters;
 use crate::members::Member;
-use crate::shared::SharedGroup;
+use crate::shared::{GroupId, SharedGroup};
 use crate::wildcard::WildcardFilters;
 use colibri_codec::topic::{ShareName, TopicFilter, TopicName};
 use core::hash::Hash;
@@ -102,7 +102,7 @@ impl<K: Copy + Eq + Hash, V: Copy> SubscriptionTree<K, V> {
     ) -> Option<V> {
         let state = self.state.clone();
         let member = Member { key, value };
-        let before = self.audience_or_new(filter).insert_shared(&state, share, member);
+        let before = self.audience_or_new(filter).insert_shared(&state, share, filter, member);
         self.note_insertion(before)
     }
 
@@ -118,7 +118,13 @@ impl<K: Copy + Eq + Hash, V: Copy> SubscriptionTree<K, V> {
     /// The group `share` on `filter`, if it has members.
     #[must_use]
     pub fn group(&self, share: ShareName<'_>, filter: TopicFilter<'_>) -> Option<&SharedGroup<K, V>> {
-        self.audience(filter)?.group(&self.state, share)
+        self.audience(filter)?.group(&self.state, share.as_str())
+    }
+
+    /// The group that [`SharedGroup::id`] once named, if it still has members.
+    #[must_use]
+    pub fn group_by_id(&self, id: &GroupId) -> Option<&SharedGroup<K, V>> {
+        self.audience(id.filter())?.group(&self.state, id.share())
     }
 
     /// Hands every match of `name` to `on_match`, in no particular order.

@@ -1,12 +1,163 @@
 //! `colibri broker`: runs an MQTT server.
 
+use std::fs;
+use std::io::{self, Write};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::thread;
+
+use colibri_broker::{Broker, Config, SHARDS_MAX};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+/// How many open files the broker asks the system for: one per connection and a few of its own.
+const OPEN_FILES_WANTED: u64 = 1 << 20;
 
 /// What the command line says.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Options {}
+pub(crate) struct Options {
+    /// Where to accept connections: ADDR:PORT, e.g. 0.0.0.0:1883 or [::1]:1883; may be repeated
+    #[arg(long, value_name = "ADDR:PORT", value_parser = parse_listen)]
+    listen: Vec<SocketAddr>,
+    /// How many shards (threads) share the work; default one per processor
+    #[arg(long, value_name = "N", value_parser = parse_shards)]
+    shards: Option<usize>,
+    /// Where the broker keeps its state; the directory is made if it is not there
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
 
-/// Runs the server until it is told to stop.
-pub(crate) fn run(_options: &Options) -> ExitCode {
-    ExitCode::FAILURE
+/// Runs the server until SIGINT or SIGTERM comes.
+pub(crate) fn run(options: &Options) -> ExitCode {
+    match serve(options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("colibri broker: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(options: &Options) -> Result<(), String> {
+    let mut config = Config::default();
+    let default_listener = options.listen.is_empty();
+    if !default_listener {
+        config.listeners.clone_from(&options.listen);
+    }
+    if let Some(shards) = options.shards {
+        config.shards = shards;
+    }
+    if let Some(directory) = &options.data_dir {
+        check_data_dir(directory)?;
+    }
+    // Before the threads start, so that none of them takes the signals.
+    let mut signals = Signals::new([SIGINT, SIGTERM])
+        .map_err(|error| format!("cannot wait for the signals that stop it: {error}"))?;
+    let files = rlimit::increase_nofile_limit(OPEN_FILES_WANTED).unwrap_or_default();
+    let shards = config.shards;
+    let broker = Broker::start(config).map_err(|error| explain_start(&error))?;
+    announce(&broker, shards, files, default_listener, options.data_dir.as_deref());
+    let stopper = broker.stopper();
+    let handle = signals.handle();
+    let waiter = thread::spawn(move || {
+        if signals.forever().next().is_some() {
+            stopper.stop();
+        }
+    });
+    let ended = broker.join();
+    handle.close();
+    if waiter.join().is_err() {
+        return Err("the thread that waits for signals has panicked".to_owned());
+    }
+    ended.map_err(|error| format!("stopped, as a shard failed: {error}"))
+}
+
+fn explain_start(error: &colibri_broker::StartError) -> String {
+    match error {
+        colibri_broker::StartError::Listen { address, source } if source.kind() == io::ErrorKind::AddrInUse => {
+            format!("cannot listen on {address}: another program does; stop it or choose another port with --listen")
+        }
+        colibri_broker::StartError::Listen { address, source }
+            if source.kind() == io::ErrorKind::PermissionDenied =>
+        {
+            format!("cannot listen on {address}: not allowed; ports below 1024 are for the administrator")
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Says on standard error what a person has to know, a line each.
+fn announce(broker: &Broker, shards: usize, files: u64, default_listener: bool, data_dir: Option<&Path>) {
+    let mut lines = String::new();
+    for address in broker.addresses() {
+        lines.push_str(&format!("colibri broker: listening on {address} for MQTT 3.1, 3.1.1 and 5.0\n"));
+    }
+    let threads = if shards == 1 { "1 shard".to_owned() } else { format!("{shards} shards") };
+    lines.push_str(&format!("colibri broker: {threads}, at most {files} open files"));
+    match data_dir {
+        Some(directory) => lines.push_str(&format!(
+            ", state in memory ({} is not used yet)\n",
+            directory.display()
+        )),
+        None => lines.push_str(", state in memory\n"),
+    }
+    if default_listener {
+        lines.push_str(
+            "colibri broker: only programs on this machine can connect, and all of them may; to open it to a \
+             network that you trust, start it with --listen 0.0.0.0:1883 behind a firewall\n",
+        );
+    }
+    // Nobody reading standard error is no reason not to serve.
+    if io::stderr().write_all(lines.as_bytes()).is_err() {}
+}
+
+/// Makes the directory if it is not there, and tries whether it can be written to.
+fn check_data_dir(directory: &Path) -> Result<(), String> {
+    let unusable = |error: io::Error| {
+        format!(
+            "cannot write to the data directory {}: {error}; choose another with --data-dir or change its owner",
+            directory.display()
+        )
+    };
+    fs::create_dir_all(directory).map_err(unusable)?;
+    let probe = directory.join(".colibri-write-test");
+    fs::write(&probe, b"").and_then(|()| fs::remove_file(&probe)).map_err(unusable)
+}
+
+fn parse_listen(text: &str) -> Result<SocketAddr, String> {
+    let mut addresses = text
+        .to_socket_addrs()
+        .map_err(|_| "expected ADDR:PORT, such as 127.0.0.1:1883, [::1]:1883 or localhost:1883".to_owned())?;
+    addresses.next().ok_or_else(|| "the name has no address".to_owned())
+}
+
+fn parse_shards(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| (1..=SHARDS_MAX).contains(count));
+    count.ok_or_else(|| format!("expected a number from 1 to {SHARDS_MAX}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_without_a_port_is_refused_with_an_example() {
+        assert!(parse_listen("127.0.0.1").unwrap_err().contains("127.0.0.1:1883"));
+        assert_eq!(parse_listen("127.0.0.1:1").unwrap(), SocketAddr::from(([127, 0, 0, 1], 1)));
+    }
+
+    #[test]
+    fn shards_are_between_one_and_the_maximum() {
+        assert!(parse_shards("0").is_err());
+        assert!(parse_shards("65").is_err());
+        assert!(parse_shards("many").is_err());
+        assert_eq!(parse_shards("64"), Ok(64));
+    }
+
+    #[test]
+    fn a_data_directory_below_a_file_is_refused_by_name() {
+        let message = check_data_dir(Path::new("/dev/null/colibri")).unwrap_err();
+        assert!(message.contains("/dev/null/colibri"), "{message}");
+    }
 }

@@ -51,6 +51,14 @@ impl<M: Kept> Connection<M> {
         }
     }
 
+    /// Leaves a message unanswered that was not taken over, where the version has no way to say so: the
+    /// sender keeps it and sends it again on its next connection.
+    pub fn abandon(&mut self, delivery: Delivery) {
+        if let Delivery::ExactlyOnce(id) = delivery {
+            self.session.received.remove(id);
+        }
+    }
+
     /// Holds the answer to a message back, and so those of all later messages, until
     /// [`Connection::acknowledge_held`].
     pub fn hold(&mut self, delivery: Delivery) {

@@ -1,0 +1,110 @@
+//! Everything that can be set, with meaning, unit, default, and what more or less of it costs.
+
+use std::net::SocketAddr;
+use std::num::{NonZeroU16, NonZeroU32};
+use std::time::Duration;
+
+use colibri_protocol::Limits;
+
+/// The most shards there can be: the name of a subscriber has eight bits for its shard.
+pub const SHARDS_MAX: usize = 64;
+
+/// The settings of a broker.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where TCP connections are accepted. Default 127.0.0.1:1883.
+    pub listeners: Vec<SocketAddr>,
+    /// How many shards, 1 to [`SHARDS_MAX`]. Default one per processor this process may use. More: more
+    /// processors at work. Fewer: fewer hops between them.
+    pub shards: usize,
+    /// Where random choices begin: client identifiers that are given out, hashes. Default from the
+    /// operating system; a fixed one makes a run repeatable.
+    pub seed: u64,
+    /// What a client may send. Defaults: Receive Maximum 1,024 messages, Maximum Packet Size 16 MiB, Topic
+    /// Alias Maximum 32. More: more memory that one client can claim.
+    pub limits: Limits,
+    /// How many QoS 1 and 2 messages may be unacknowledged at a receiver, however many it takes. Default
+    /// 1,024. More: throughput over long lines. Less: less memory per receiver.
+    pub send_maximum: NonZeroU16,
+    /// How long a connection may take until its CONNECT is complete. Default 10 s. Shorter: silent
+    /// connections are gone sooner. Longer: slow networks get their chance.
+    pub connect_timeout: Duration,
+    /// The largest CONNECT in bytes. Default 1 MiB. A client is not known yet when it sends it.
+    pub connect_size_maximum: NonZeroU32,
+    /// The longest session that is kept for a client, in seconds; what a client asks for beyond it is cut.
+    /// Default 4,294,967,295, for ever. A 3.x client with Clean Session 0 asks for ever. Shorter: sessions
+    /// of clients that never come back are gone sooner.
+    pub session_expiry_maximum: u32,
+    /// How many messages may wait for one session. Default 100,000. More: longer absences without loss.
+    /// Less: less memory that one absent client holds.
+    pub queued_messages_maximum: usize,
+    /// How many bytes of messages may wait for one session. Default 64 MiB. As above.
+    pub queued_bytes_maximum: usize,
+    /// What happens when either is reached. Default [`QueueFull::Refuse`].
+    pub queue_full: QueueFull,
+    /// How many bytes of output may be pending for one connection before QoS 0 messages to it are dropped
+    /// and others wait. Default 1 MiB. More: bursts survive. Less: less memory that a slow reader holds.
+    pub output_budget: usize,
+    /// How many subscriptions one session may have. Default 100,000. Beyond it SUBACK says Quota exceeded.
+    pub subscriptions_maximum: usize,
+    /// How many levels a topic name or filter may have. Default 128. More costs memory and time per level.
+    pub topic_levels_maximum: usize,
+    /// How many bytes of retained messages each shard keeps. Default 1 GiB. Beyond it a retained message
+    /// is refused with Quota exceeded.
+    pub retained_bytes_maximum: usize,
+    /// How often the `$SYS` topics are published. Default 10 s; zero turns them off.
+    pub sys_interval: Duration,
+    /// How long clients get at the end to take what is on its way to them. Default 2 s.
+    pub stop_timeout: Duration,
+}
+
+/// What happens to a message with QoS 1 or 2 when a receiver's queue is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum QueueFull {
+    /// The message is refused: a 5.0 publisher learns it from Quota exceeded (0x97), an older one gets no
+    /// acknowledgement and sends again later. Nothing is lost. A message that comes from another shard has
+    /// been acknowledged before, and is treated as with `DropNewest`.
+    #[default]
+    Refuse,
+    /// The receiver loses its oldest waiting message.
+    DropOldest,
+    /// The receiver does not get the new message.
+    DropNewest,
+    /// The receiver is disconnected with Quota exceeded and does not get the new message.
+    Disconnect,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listeners: vec![SocketAddr::from(([127, 0, 0, 1], 1883))],
+            shards: std::thread::available_parallelism().map_or(1, |count| count.get().min(SHARDS_MAX)),
+            seed: random_seed(),
+            limits: Limits {
+                receive_maximum: NonZeroU16::new(1024).unwrap_or(NonZeroU16::MAX),
+                maximum_packet_size: NonZeroU32::new(16 << 20).unwrap_or(NonZeroU32::MAX),
+                topic_alias_maximum: 32,
+            },
+            send_maximum: NonZeroU16::new(1024).unwrap_or(NonZeroU16::MAX),
+            connect_timeout: Duration::from_secs(10),
+            connect_size_maximum: NonZeroU32::new(1 << 20).unwrap_or(NonZeroU32::MAX),
+            session_expiry_maximum: u32::MAX,
+            queued_messages_maximum: 100_000,
+            queued_bytes_maximum: 64 << 20,
+            queue_full: QueueFull::default(),
+            output_budget: 1 << 20,
+            subscriptions_maximum: 100_000,
+            topic_levels_maximum: 128,
+            retained_bytes_maximum: 1 << 30,
+            sys_interval: Duration::from_secs(10),
+            stop_timeout: Duration::from_secs(2),
+        }
+    }
+}
+
+/// A number that nobody can foresee: the standard library keys its hashes with the operating system's
+/// random source.
+fn random_seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::hash::RandomState::new().build_hasher().finish()
+}

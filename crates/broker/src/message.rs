@@ -1,0 +1,217 @@
+//! Messages while they are routed, and while they are kept.
+
+use std::sync::Arc;
+
+use colibri_codec::{OwnedTopicName, Properties, QoS, TopicName};
+use colibri_protocol::{Kept, Publication, Time};
+use colibri_topics::GroupId;
+
+use crate::subscriber::Subscriber;
+
+/// A message on its way through a shard: borrowed, and made a [`Message`] once if somebody has to keep it.
+#[derive(Debug)]
+pub(crate) struct Inbound<'a> {
+    pub(crate) topic: TopicName<'a>,
+    pub(crate) qos: QoS,
+    /// The RETAIN flag that it was published with.
+    pub(crate) retain: bool,
+    pub(crate) expires: Option<Time>,
+    /// Those that are passed on unchanged.
+    pub(crate) properties: Properties<'a>,
+    pub(crate) payload: &'a [u8],
+    /// Who published it, for No Local.
+    pub(crate) publisher: Subscriber,
+    /// If it is retained: the shard that its publisher is at, and its number among the retained of that.
+    pub(crate) retained: Option<(u8, u64)>,
+    /// The packet as it came, if a receiver can get the same bytes but for the Packet Identifier.
+    pub(crate) wire: Option<Wire<'a>>,
+    kept: Option<Arc<Message>>,
+}
+
+/// A PUBLISH whose bytes can be passed on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wire<'a> {
+    pub(crate) bytes: &'a [u8],
+    /// Whether it is in the form of 5.0.
+    pub(crate) has_properties: bool,
+}
+
+/// A message that outlives the packet it came in, shared by all who wait for it.
+#[derive(Debug)]
+pub(crate) struct Message {
+    pub(crate) topic: OwnedTopicName,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    pub(crate) expires: Option<Time>,
+    pub(crate) publisher: Subscriber,
+    /// The properties that are passed on, then the payload.
+    body: Box<[u8]>,
+    properties_length: usize,
+}
+
+/// What it takes to send a message to one receiver, now or later.
+#[derive(Clone, Debug)]
+pub(crate) struct Delivery {
+    pub(crate) message: Arc<Message>,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    extra: Option<Box<Extra>>,
+}
+
+#[derive(Clone, Debug)]
+struct Extra {
+    subscription_identifiers: Vec<u32>,
+    /// The group it was sent for, so that another member can get it.
+    group: Option<GroupId>,
+}
+
+impl<'a> Inbound<'a> {
+    pub(crate) const fn new(publication: &Publication<'a>, publisher: Subscriber) -> Self {
+        Self {
+            topic: publication.topic,
+            qos: publication.qos,
+            retain: publication.retain,
+            expires: publication.expires,
+            properties: publication.properties,
+            payload: publication.payload,
+            publisher,
+            retained: None,
+            wire: None,
+            kept: None,
+        }
+    }
+
+    /// The message with its bytes passed on where that is possible.
+    pub(crate) const fn with_wire(mut self, wire: Option<Wire<'a>>) -> Self {
+        self.wire = wire;
+        self
+    }
+
+    /// The message with another time of expiry.
+    pub(crate) fn expiring(mut self, at: Time) -> Self {
+        self.expires = Some(at);
+        self.kept = None;
+        self.wire = None;
+        self
+    }
+
+    /// One that came from another shard or from storage.
+    pub(crate) fn from_message(message: &'a Arc<Message>) -> Self {
+        Self {
+            topic: message.topic.name(),
+            qos: message.qos,
+            retain: message.retain,
+            expires: message.expires,
+            properties: message.properties(),
+            payload: message.payload(),
+            publisher: message.publisher,
+            retained: None,
+            wire: None,
+            kept: Some(Arc::clone(message)),
+        }
+    }
+
+    /// The message for those who keep it, made at the first call.
+    pub(crate) fn keep(&mut self) -> &Arc<Message> {
+        self.kept.get_or_insert_with(|| {
+            let properties = self.properties.wire();
+            let mut body = Vec::with_capacity(properties.len() + self.payload.len());
+            body.extend_from_slice(properties);
+            body.extend_from_slice(self.payload);
+            Arc::new(Message {
+                topic: self.topic.into(),
+                qos: self.qos,
+                retain: self.retain,
+                expires: self.expires,
+                publisher: self.publisher,
+                properties_length: properties.len(),
+                body: body.into_boxed_slice(),
+            })
+        })
+    }
+
+    /// The message as one receiver gets it.
+    pub(crate) const fn publication<'b>(
+        &self,
+        qos: QoS,
+        retain: bool,
+        subscription_identifiers: &'b [u32],
+    ) -> Publication<'b>
+    where
+        'a: 'b,
+    {
+        Publication {
+            topic: self.topic,
+            qos,
+            retain,
+            expires: self.expires,
+            subscription_identifiers,
+            properties: self.properties,
+            payload: self.payload,
+        }
+    }
+}
+
+impl Message {
+    pub(crate) fn payload(&self) -> &[u8] {
+        self.body.get(self.properties_length..).unwrap_or_default()
+    }
+
+    pub(crate) fn properties(&self) -> Properties<'_> {
+        let wire = self.body.get(..self.properties_length).unwrap_or_default();
+        // They were checked when they came.
+        Properties::from_wire(wire, Publication::PASSED_ON).unwrap_or_default()
+    }
+
+    /// What keeping it costs, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        self.topic.name().as_str().len() + self.body.len() + size_of::<Self>()
+    }
+
+    pub(crate) fn is_expired(&self, now: Time) -> bool {
+        self.expires.is_some_and(|expires| now >= expires)
+    }
+}
+
+impl Delivery {
+    pub(crate) fn new(
+        message: Arc<Message>,
+        qos: QoS,
+        retain: bool,
+        subscription_identifiers: &[u32],
+        group: Option<&GroupId>,
+    ) -> Self {
+        let extra = (!subscription_identifiers.is_empty() || group.is_some()).then(|| {
+            Box::new(Extra {
+                subscription_identifiers: subscription_identifiers.to_vec(),
+                group: group.cloned(),
+            })
+        });
+        Self { message, qos, retain, extra }
+    }
+
+    pub(crate) fn group(&self) -> Option<&GroupId> {
+        self.extra.as_ref()?.group.as_ref()
+    }
+}
+
+impl Kept for Delivery {
+    fn publication(&self) -> Publication<'_> {
+        Publication {
+            topic: self.message.topic.name(),
+            qos: self.qos,
+            retain: self.retain,
+            expires: self.message.expires,
+            subscription_identifiers: self
+                .extra
+                .as_ref()
+                .map_or(&[], |extra| extra.subscription_identifiers.as_slice()),
+            properties: self.message.properties(),
+            payload: self.message.payload(),
+        }
+    }
+
+    fn size(&self) -> usize {
+        self.message.size()
+    }
+}

@@ -1,0 +1,222 @@
+//! A message goes to one session: into its connection's output, or into its queue.
+
+use colibri_codec::{QoS, Version};
+use colibri_protocol::{Connection, Encoded, Sent, Session};
+use colibri_topics::GroupId;
+
+use crate::config::QueueFull;
+use crate::message::{Delivery, Inbound};
+use crate::shard::Shard;
+
+/// A message written once for all receivers that get the same bytes but for the Packet Identifier.
+#[derive(Debug, Default)]
+pub(crate) struct Shapes {
+    bytes: Vec<u8>,
+    shapes: Vec<Shape>,
+    /// The shape of the packet as it came.
+    wire: Option<Form>,
+    wire_offset: usize,
+}
+
+/// What tells one shape from another: the form of 5.0 or the older one, QoS, RETAIN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Form {
+    has_properties: bool,
+    qos: QoS,
+    retain: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    form: Form,
+    from: usize,
+    to: usize,
+    packet_id_offset: usize,
+}
+
+impl Shapes {
+    /// Forgets the message before.
+    pub(crate) fn begin(&mut self, inbound: &Inbound<'_>) {
+        self.bytes.clear();
+        self.shapes.clear();
+        self.wire = inbound.wire.map(|wire| Form {
+            has_properties: wire.has_properties,
+            qos: inbound.qos,
+            retain: inbound.retain,
+        });
+        if let Some(wire) = &inbound.wire {
+            // First byte, Remaining Length, topic length, topic.
+            let continued = wire.bytes.iter().skip(1).take_while(|byte| **byte & 0x80 != 0).count();
+            self.wire_offset = 1 + continued + 1 + 2 + inbound.topic.as_str().len();
+        }
+    }
+
+    /// The message in one form; `None` if it is too large for any receiver.
+    fn get<'a>(
+        &'a mut self,
+        form: Form,
+        inbound: &Inbound<'a>,
+        now: colibri_protocol::Time,
+    ) -> Option<Encoded<'a>> {
+        if let Some(wire) = inbound.wire
+            && self.wire == Some(form)
+        {
+            return Some(Encoded { bytes: wire.bytes, qos: form.qos, packet_id_offset: self.wire_offset });
+        }
+        let known = self.shapes.iter().find(|shape| shape.form == form).copied();
+        let shape = match known {
+            Some(shape) => shape,
+            None => {
+                let version = if form.has_properties { Version::V5 } else { Version::V3_1_1 };
+                let publication = inbound.publication(form.qos, form.retain, &[]);
+                let from = self.bytes.len();
+                let packet_id_offset =
+                    Connection::<Delivery>::encode(&publication, version, now, &mut self.bytes).ok()?;
+                let shape = Shape { form, from, to: self.bytes.len(), packet_id_offset };
+                self.shapes.push(shape);
+                shape
+            }
+        };
+        let bytes = self.bytes.get(shape.from..shape.to)?;
+        Some(Encoded { bytes, qos: form.qos, packet_id_offset: shape.packet_id_offset })
+    }
+}
+
+impl Shard {
+    /// Sends a message to one session with this QoS and RETAIN flag.
+    #[inline]
+    pub(crate) fn send_to_session(
+        &mut self,
+        number: u32,
+        (qos, retain): (QoS, bool),
+        identifiers: &[u32],
+        group: Option<&GroupId>,
+        inbound: &mut Inbound<'_>,
+        shapes: &mut Shapes,
+    ) {
+        let Some(session) = self.sessions.get_mut(number) else { return };
+        if let (Some(awaited), Some(retained)) = (&mut session.awaited, inbound.retained) {
+            awaited.iter_mut().for_each(|awaited| awaited.note_live(inbound.topic, retained));
+        }
+        let outlives = session.outlives_connection();
+        let Some(connection) = session.connection else {
+            // [v3.1.1 MQTT-3.1.2-5]
+            if qos > QoS::AtMostOnce {
+                let delivery = Delivery::new(inbound.keep().clone(), qos, retain, identifiers, group);
+                self.enqueue(number, delivery);
+            }
+            return;
+        };
+        let Some(client) = self.connections.get_mut(connection) else { return };
+        let is_slow = client.pending() > self.config.output_budget;
+        let sent = if is_slow || client.flags.replaying {
+            if qos == QoS::AtMostOnce && is_slow {
+                self.metrics.dropped_slow += 1;
+                return;
+            }
+            Sent::Wait
+        } else {
+            if client.output.capacity() == 0 {
+                client.output = self.spare.lend();
+            }
+            let keep = outlives || group.is_some();
+            let form = Form { has_properties: client.protocol.version().has_properties(), qos, retain };
+            let encoded = (identifiers.is_empty() && client.protocol.takes_encoded())
+                .then(|| shapes.get(form, inbound, self.now))
+                .flatten();
+            match encoded {
+                Some(encoded) => {
+                    let keep =
+                        || keep.then(|| Delivery::new(inbound.keep().clone(), qos, retain, &[], group));
+                    client.protocol.send_encoded(&encoded, keep, &mut client.output, self.now)
+                }
+                None => {
+                    let message =
+                        if keep && qos > QoS::AtMostOnce { Some(inbound.keep().clone()) } else { None };
+                    let publication = inbound.publication(qos, retain, identifiers);
+                    let keep =
+                        || message.map(|message| Delivery::new(message, qos, retain, identifiers, group));
+                    client.protocol.send(&publication, keep, self.now, &mut client.output)
+                }
+            }
+        };
+        match sent {
+            Sent::Written(_) => {
+                self.metrics.publishes_sent += 1;
+                self.touch(connection);
+            }
+            Sent::Wait => {
+                let delivery = Delivery::new(inbound.keep().clone(), qos, retain, identifiers, group);
+                self.enqueue(number, delivery);
+                self.touch(connection);
+            }
+            Sent::TooLarge | Sent::NotSupported => self.metrics.dropped_too_large += 1,
+            Sent::Expired => self.metrics.dropped_expired += 1,
+        }
+    }
+
+    /// Puts a message into a session's queue, if the queue has room or the policy makes some.
+    fn enqueue(&mut self, number: u32, delivery: Delivery) {
+        let full = self.queue_of(number).is_some_and(|queue| self.is_full(queue));
+        if full {
+            self.routing.crowded = true;
+            self.metrics.dropped_queue_full += 1;
+            match self.config.queue_full {
+                // Whoever could be refused was; this one came from another shard or from the broker itself.
+                QueueFull::Refuse | QueueFull::DropNewest => return,
+                QueueFull::DropOldest => {
+                    if let Some(queue) = self.queue_of_mut(number) {
+                        queue.pop_waiting();
+                    }
+                }
+                QueueFull::Disconnect => return self.disconnect_session(number),
+            }
+        }
+        if let Some(queue) = self.queue_of_mut(number) {
+            queue.enqueue(delivery);
+        }
+        let full = self.queue_of(number).is_some_and(|queue| self.is_full(queue));
+        self.routing.crowded |= full;
+    }
+
+    /// Puts a retained message into a session's queue, which it is not counted against: it is shared with
+    /// all who get it, and the client asked for it.
+    pub(crate) fn replay(&mut self, number: u32, delivery: Delivery) {
+        let Some(queue) = self.queue_of_mut(number) else { return };
+        queue.enqueue(delivery);
+        if let Some(connection) = self.sessions.get(number).and_then(|session| session.connection) {
+            if let Some(client) = self.connections.get_mut(connection) {
+                client.flags.replaying = true;
+            }
+            self.touch(connection);
+        }
+    }
+
+    /// The messages under way and waiting of a session, wherever they are.
+    pub(crate) fn queue_of(&self, number: u32) -> Option<&Session<Delivery>> {
+        let session = self.sessions.get(number)?;
+        match session.connection {
+            Some(connection) => self.connections.get(connection).map(|client| client.protocol.session()),
+            None => session.stored.as_deref(),
+        }
+    }
+
+    fn queue_of_mut(&mut self, number: u32) -> Option<&mut Session<Delivery>> {
+        let session = self.sessions.get_mut(number)?;
+        match session.connection {
+            Some(connection) => {
+                self.connections.get_mut(connection).map(|client| client.protocol.session_mut())
+            }
+            None => session.stored.as_deref_mut(),
+        }
+    }
+
+    pub(crate) fn is_full(&self, queue: &Session<Delivery>) -> bool {
+        queue.waiting() >= self.config.queued_messages_maximum
+            || queue.waiting_bytes() >= self.config.queued_bytes_maximum
+    }
+
+    pub(crate) fn any_queue_is_full(&self) -> bool {
+        self.sessions.numbers().any(|number| self.queue_of(number).is_some_and(|queue| self.is_full(queue)))
+    }
+}

@@ -1,0 +1,212 @@
+//! From a topic to its receivers: local sessions, shared groups, other shards.
+
+mod deliver;
+pub(crate) mod interest;
+pub(crate) mod retained;
+mod shared;
+
+use std::mem;
+
+use colibri_codec::{QoS, ReasonCode, TopicName};
+use colibri_topics::{GroupId, Match};
+
+use crate::config::QueueFull;
+use crate::message::Inbound;
+use crate::shard::Shard;
+use crate::shard::inbox::Operation;
+use crate::subscriber::{Options, Subscriber};
+use deliver::Shapes;
+
+/// What became of a published message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It is on its way to somebody.
+    Routed,
+    /// Nobody has subscribed to its topic.
+    NoSubscriber,
+    /// It was not taken over, for this reason.
+    Refused(ReasonCode),
+}
+
+/// The receivers of a topic, remembered for as long as the tree does not change.
+#[derive(Debug, Default)]
+pub(crate) struct Route {
+    topic: String,
+    /// For whom it was made: No Local leaves the publisher out.
+    publisher: Option<Subscriber>,
+    generation: u64,
+    targets: Vec<Target>,
+    /// The Subscription Identifiers of all targets, one after the other.
+    identifiers: Vec<u32>,
+    groups: Vec<GroupId>,
+    /// A bit per shard that has receivers.
+    shards: u64,
+}
+
+/// One local receiver: a session, with what its matching subscriptions come to.
+#[derive(Clone, Copy, Debug)]
+struct Target {
+    session: u32,
+    qos: QoS,
+    retain_as_published: bool,
+    /// Its part of [`Route::identifiers`].
+    identifiers: (u32, u32),
+}
+
+/// What routing works with, kept for its memory.
+#[derive(Debug, Default)]
+pub(crate) struct Routing {
+    /// For messages that do not come from a connection of this shard.
+    pub(crate) foreign: Box<Route>,
+    found: Vec<(u32, Options)>,
+    shapes: Shapes,
+    /// Whether some session's queue was full when last looked at.
+    crowded: bool,
+}
+
+impl Route {
+    fn is_for(&self, topic: TopicName<'_>, publisher: Subscriber, generation: u64) -> bool {
+        self.generation == generation && self.publisher == Some(publisher) && self.topic == topic.as_str()
+    }
+
+    fn identifiers_of(&self, target: &Target) -> &[u32] {
+        let (from, to) = target.identifiers;
+        self.identifiers.get(from as usize..to as usize).unwrap_or_default()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.targets.is_empty() && self.groups.is_empty() && self.shards == 0
+    }
+}
+
+impl Shard {
+    /// Takes a message of a client over and sends it to all receivers.
+    // [v5 MQTT-4.5.0-1] [v3.1.1 MQTT-4.5.0-1]
+    pub(crate) fn route(&mut self, inbound: &mut Inbound<'_>, route: &mut Route) -> Outcome {
+        self.find_route(inbound.topic, inbound.publisher, route);
+        if inbound.qos > QoS::AtMostOnce && self.must_refuse(route) {
+            self.metrics.refused_queue_full += 1;
+            return Outcome::Refused(ReasonCode::QuotaExceeded);
+        }
+        // [v5 MQTT-3.3.1-5] [v5 MQTT-3.3.1-8] [v3.1.1 MQTT-3.3.1-5] [v3.1.1 MQTT-3.3.1-12]
+        if inbound.retain
+            && let Err(reason) = self.store_retained(inbound)
+        {
+            return Outcome::Refused(reason);
+        }
+        if route.is_empty() {
+            return Outcome::NoSubscriber;
+        }
+        self.send_to_targets(inbound, route);
+        for group in &route.groups {
+            let message = inbound.keep();
+            self.route_to_group(group, message);
+        }
+        let mut shards = route.shards;
+        while shards != 0 {
+            let shard = shards.trailing_zeros();
+            shards &= shards - 1;
+            let retained = inbound.retained.map(|(_, number)| number);
+            let message = inbound.keep().clone();
+            self.links.send(shard as u8, Operation::Publish { message, retained });
+        }
+        Outcome::Routed
+    }
+
+    /// Publishes a message that comes from no connection: a will, or one of the broker's own.
+    pub(crate) fn publish(&mut self, inbound: &mut Inbound<'_>, route: &mut Route) {
+        let policy = mem::replace(&mut self.routing.crowded, false);
+        self.route(inbound, route);
+        self.routing.crowded |= policy;
+    }
+
+    /// Sends a message of another shard to the receivers here. Its shared groups were dealt with there.
+    pub(crate) fn route_here(&mut self, inbound: &mut Inbound<'_>, route: &mut Route) {
+        self.find_route(inbound.topic, inbound.publisher, route);
+        self.send_to_targets(inbound, route);
+    }
+
+    fn send_to_targets(&mut self, inbound: &mut Inbound<'_>, route: &Route) {
+        if inbound.expires.is_some_and(|at| self.now >= at) {
+            self.metrics.dropped_expired += route.targets.len() as u64;
+            return;
+        }
+        let mut shapes = mem::take(&mut self.routing.shapes);
+        shapes.begin(inbound);
+        for target in &route.targets {
+            // [v5 MQTT-3.8.4-8] [v3.1.1 MQTT-3.8.4-6]
+            let qos = target.qos.min(inbound.qos);
+            // [v5 MQTT-3.3.1-12] [v5 MQTT-3.3.1-13] [v3.1.1 MQTT-3.3.1-9]
+            let retain = target.retain_as_published && inbound.retain;
+            let identifiers = route.identifiers_of(target);
+            self.send_to_session(target.session, (qos, retain), identifiers, None, inbound, &mut shapes);
+        }
+        self.routing.shapes = shapes;
+    }
+
+    /// Brings a route up to date.
+    // [v5 MQTT-3.3.2-3] [v5 MQTT-4.7.1-1] [v3.1.1 MQTT-3.3.2-3]
+    fn find_route(&mut self, topic: TopicName<'_>, publisher: Subscriber, route: &mut Route) {
+        let generation = self.tree.generation();
+        if route.is_for(topic, publisher, generation) {
+            return;
+        }
+        route.topic.clear();
+        route.topic.push_str(topic.as_str());
+        route.publisher = Some(publisher);
+        route.generation = generation;
+        route.targets.clear();
+        route.identifiers.clear();
+        route.groups.clear();
+        route.shards = 0;
+        let own = self.number;
+        let found = &mut self.routing.found;
+        found.clear();
+        self.tree.for_each_match(topic, |found_match| match found_match {
+            Match::Group(group) => route.groups.push(group.id().clone()),
+            Match::Subscriber(subscriber, options) => match subscriber.session_number() {
+                // [v5 MQTT-3.8.3-3]
+                Some(_) if options.no_local() && subscriber == publisher => {}
+                Some(session) => found.push((session, *options)),
+                None => {
+                    debug_assert_ne!(subscriber.shard_number(), own);
+                    route.shards |= 1 << subscriber.shard_number();
+                }
+            },
+        });
+        found.sort_unstable_by_key(|(session, _)| *session);
+        merge(found, route);
+    }
+
+    /// Whether the message has to be refused because a receiver's queue is full.
+    fn must_refuse(&mut self, route: &Route) -> bool {
+        if !self.routing.crowded || self.config.queue_full != QueueFull::Refuse {
+            return false;
+        }
+        let full = route.targets.iter().any(|target| {
+            target.qos > QoS::AtMostOnce
+                && self.queue_of(target.session).is_some_and(|queue| self.is_full(queue))
+        });
+        if !full {
+            self.routing.crowded = self.any_queue_is_full();
+        }
+        full
+    }
+}
+
+/// Makes one target of all matching subscriptions of a session: the highest QoS, and all identifiers.
+// [v5 MQTT-3.3.4-2] [v5 MQTT-3.3.4-3] [v5 MQTT-3.3.4-4] [v3.1.1 MQTT-3.3.5-1]
+fn merge(found: &[(u32, Options)], route: &mut Route) {
+    for subscriptions in found.chunk_by(|one, other| one.0 == other.0) {
+        let Some(&(session, _)) = subscriptions.first() else { continue };
+        let from = route.identifiers.len();
+        route.identifiers.extend(subscriptions.iter().filter_map(|(_, options)| options.identifier()));
+        let range = |index: usize| u32::try_from(index).unwrap_or(u32::MAX);
+        route.targets.push(Target {
+            session,
+            qos: subscriptions.iter().map(|(_, options)| options.qos()).max().unwrap_or_default(),
+            retain_as_published: subscriptions.iter().any(|(_, options)| options.retain_as_published()),
+            identifiers: (range(from), range(route.identifiers.len())),
+        });
+    }
+}

@@ -1,0 +1,65 @@
+//! Shared subscriptions (section 4.8.2): a message goes to one member of each group.
+//!
+//! Every shard knows all members of all groups. The shard that a message came to chooses the member, and
+//! sends it there if the member is another shard's.
+
+use std::mem;
+use std::sync::Arc;
+
+use colibri_topics::GroupId;
+
+use crate::message::{Inbound, Message};
+use crate::shard::Shard;
+use crate::shard::inbox::Operation;
+use crate::subscriber::{Options, Subscriber};
+
+impl Shard {
+    /// Sends a message to the member whose turn it is; those that are connected come first.
+    pub(crate) fn route_to_group(&mut self, id: &GroupId, message: &Arc<Message>) {
+        let Some(group) = self.tree.group_by_id(id) else { return };
+        let chosen = group.next_where(|_, options| !options.is_away()).or_else(|| group.next(|_| true));
+        let Some((member, _)) = chosen else { return };
+        let Some(session) = member.session_number() else { return };
+        if member.shard_number() == self.number {
+            self.deliver_to_member(session, id, message);
+        } else {
+            let (group, message) = (id.clone(), Arc::clone(message));
+            self.links.send(member.shard_number(), Operation::Deliver { session, group, message });
+        }
+    }
+
+    /// Sends a message to a member of a group that is a session here.
+    // [v5 MQTT-4.8.2-3]
+    pub(crate) fn deliver_to_member(&mut self, session: u32, id: &GroupId, message: &Arc<Message>) {
+        let subscriber = Subscriber::session(self.number, session);
+        let options = self.tree.group_by_id(id).and_then(|group| group.value_of(subscriber)).copied();
+        let Some(options) = options else {
+            // The member has left since it was chosen: another one gets the message.
+            return self.route_to_group(id, message);
+        };
+        let mut inbound = Inbound::from_message(message);
+        let qos = options.qos().min(message.qos);
+        let retain = options.retain_as_published() && message.retain;
+        let identifier = options.identifier();
+        let mut shapes = mem::take(&mut self.routing.shapes);
+        shapes.begin(&inbound);
+        self.send_to_session(
+            session,
+            (qos, retain),
+            identifier.as_slice(),
+            Some(id),
+            &mut inbound,
+            &mut shapes,
+        );
+        self.routing.shapes = shapes;
+    }
+
+    /// A session of another shard has become a member of a group, changed its options, or left.
+    pub(crate) fn on_member(&mut self, group: &GroupId, member: Subscriber, options: Option<Options>) {
+        let Ok(share) = colibri_codec::ShareName::new(group.share()) else { return };
+        match options {
+            Some(options) => self.tree.subscribe_shared(share, group.filter(), member, options),
+            None => self.tree.unsubscribe_shared(share, group.filter(), member),
+        };
+    }
+}

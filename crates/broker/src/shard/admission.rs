@@ -1,0 +1,169 @@
+//! A client connects: who it is, and which session it gets (section 3.1.4).
+
+use colibri_codec::{Connect, Property, ReasonCode, Utf8String, Version, Will as ConnectWill};
+use colibri_protocol::{Acceptance, Publication, Session, passed_on};
+
+use super::Shard;
+use crate::message::{Delivery, Inbound};
+use crate::sessions::Will;
+use crate::subscriber::Subscriber;
+
+/// Which session a client gets.
+struct Attachment {
+    session: u32,
+    messages: Session<Delivery>,
+    present: bool,
+}
+
+impl Shard {
+    pub(crate) fn on_connect(&mut self, number: u32, connect: &Connect<'_>) {
+        if let Err(reason) = check(connect) {
+            return self.refuse(number, reason);
+        }
+        let assigned = connect.client_id.is_empty().then(|| self.assign_client_id());
+        let client_id = assigned.as_deref().unwrap_or_else(|| connect.client_id.as_str());
+        let Some(attachment) = self.attach(client_id, connect.clean_start) else {
+            return self.refuse(number, ReasonCode::QuotaExceeded);
+        };
+        let requested = requested_expiry(connect);
+        let expiry = requested.min(self.config.session_expiry_maximum);
+        let stay = self.sessions.next_stay();
+        if let Some(session) = self.sessions.get_mut(attachment.session) {
+            session.connection = Some(number);
+            session.expiry_interval = expiry;
+            session.stay = stay;
+        }
+        let will = connect.will.as_ref().map(|will| Box::new(self.make_will(will, attachment.session)));
+        if let Some(session) = self.sessions.get_mut(attachment.session) {
+            // [v5 MQTT-3.1.2-7] [v3.1.1 MQTT-3.1.2-8]
+            session.will = will;
+        }
+        let mut properties = Vec::new();
+        // Section 3.2.2.3.2: the server says so if it does not keep to what was asked.
+        if expiry != requested {
+            properties.push(Property::SessionExpiryInterval(expiry));
+        }
+        // [v5 MQTT-3.1.3-6] [v5 MQTT-3.2.2-16]
+        let assigned_client_id = assigned.as_deref().and_then(|id| Utf8String::new(id).ok());
+        let acceptance = Acceptance {
+            session_present: attachment.present,
+            assigned_client_id,
+            server_keep_alive: None,
+            send_maximum: Some(self.config.send_maximum.get()),
+            properties: &properties,
+        };
+        let Some(client) = self.connections.get_mut(number) else { return };
+        client.session = Some(attachment.session);
+        client.protocol.accept(&acceptance, attachment.messages, self.now, &mut client.output);
+        self.metrics.connections_total += 1;
+        self.set_away(attachment.session, false);
+        self.watch_keep_alive(number);
+    }
+
+    fn refuse(&mut self, number: u32, reason: ReasonCode) {
+        if let Some(client) = self.connections.get_mut(number) {
+            client.protocol.refuse(reason, &[], &mut client.output);
+        }
+        self.close_connection(number);
+    }
+
+    /// Finds or makes the session of a client, and ends the older connection if there is one.
+    // [v5 MQTT-3.1.2-4] [v5 MQTT-3.1.2-5] [v5 MQTT-3.1.2-6] [v5 MQTT-3.1.4-4] [v5 MQTT-3.2.2-2]
+    // [v5 MQTT-3.2.2-3] [v3.1.1 MQTT-3.1.2-4] [v3.1.1 MQTT-3.1.2-6] [v3.1.1 MQTT-3.1.4-3]
+    // [v3.1.1 MQTT-3.2.2-1] [v3.1.1 MQTT-3.2.2-2] [v3.1.1 MQTT-3.2.2-3]
+    fn attach(&mut self, client_id: &str, clean_start: bool) -> Option<Attachment> {
+        if let Some(session) = self.sessions.find(client_id) {
+            self.take_over(session, clean_start);
+        }
+        // A session that does not outlive its connection ended with it just now.
+        if let Some(session) = self.sessions.find(client_id) {
+            if !clean_start {
+                let stored = self.sessions.get_mut(session)?.stored.take();
+                let messages = stored.map(|stored| *stored).unwrap_or_default();
+                return Some(Attachment { session, messages, present: true });
+            }
+            self.end_session(session);
+        }
+        let session = self.sessions.create(client_id)?;
+        Some(Attachment { session, messages: Session::new(), present: false })
+    }
+
+    /// Ends the older connection of a session that is connected again.
+    // [v5 MQTT-3.1.4-3] [v3.1.1 MQTT-3.1.4-2]
+    fn take_over(&mut self, session: u32, clean_start: bool) {
+        let Some(entry) = self.sessions.get_mut(session) else { return };
+        let older = entry.connection;
+        // The will waits for nothing if the session goes on within its delay. [v5 MQTT-3.1.3-9]
+        let goes_on = !clean_start && entry.expiry_interval > 0;
+        if goes_on && entry.will.as_ref().is_some_and(|will| will.delay > 0) {
+            entry.will = None;
+        }
+        if let Some(older) = older {
+            self.disconnect(
+                older,
+                ReasonCode::SessionTakenOver,
+                "another connection has taken the session over",
+            );
+        }
+    }
+
+    /// A client identifier that no session has and whose home is here.
+    // [v5 MQTT-3.1.3-7] [v3.1.1 MQTT-3.1.3-6]
+    fn assign_client_id(&mut self) -> String {
+        loop {
+            let client_id = format!("colibri-{:016x}", self.random.next());
+            if self.home(&client_id) == self.number && self.sessions.find(&client_id).is_none() {
+                return client_id;
+            }
+        }
+    }
+
+    fn make_will(&self, will: &ConnectWill<'_>, session: u32) -> Will {
+        let mut wire = Vec::new();
+        let message_expiry = will.properties.message_expiry_interval();
+        passed_on(&will.properties, self.now, &mut wire);
+        // The order of the User Properties is kept. [v5 MQTT-3.1.3-10]
+        let properties =
+            colibri_codec::Properties::from_wire(&wire, Publication::PASSED_ON).unwrap_or_default();
+        let publication = Publication {
+            topic: will.topic,
+            qos: will.qos,
+            // [v5 MQTT-3.1.2-14] [v5 MQTT-3.1.2-15] [v3.1.1 MQTT-3.1.2-16] [v3.1.1 MQTT-3.1.2-17]
+            retain: will.retain,
+            expires: None,
+            subscription_identifiers: &[],
+            properties,
+            payload: will.payload.as_bytes(),
+        };
+        let mut inbound = Inbound::new(&publication, Subscriber::session(self.number, session));
+        let delay = will.properties.will_delay_interval().unwrap_or(0);
+        Will { message: inbound.keep().clone(), message_expiry, delay }
+    }
+}
+
+/// Whether a CONNECT can be accepted at all.
+fn check(connect: &Connect<'_>) -> Result<(), ReasonCode> {
+    // No mechanism is there yet. [v5 MQTT-4.12.0-1]
+    if connect.properties.authentication_method().is_some() {
+        return Err(ReasonCode::BadAuthenticationMethod);
+    }
+    // [v3.1.1 MQTT-3.1.3-8]; 3.1 has no empty identifiers at all (its section 3.1).
+    let may_be_empty = match connect.version {
+        Version::V5 => true,
+        Version::V3_1_1 => connect.clean_start,
+        Version::V3_1 => false,
+    };
+    if connect.client_id.is_empty() && !may_be_empty {
+        return Err(ReasonCode::ClientIdentifierNotValid);
+    }
+    Ok(())
+}
+
+/// How long the client wants its session to outlive the connection, in seconds.
+fn requested_expiry(connect: &Connect<'_>) -> u32 {
+    match connect.version {
+        Version::V5 => connect.properties.session_expiry_interval().unwrap_or(0),
+        Version::V3_1 | Version::V3_1_1 if connect.clean_start => 0,
+        Version::V3_1 | Version::V3_1_1 => u32::MAX,
+    }
+}

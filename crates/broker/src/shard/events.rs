@@ -1,0 +1,238 @@
+//! What packets, timers and other shards ask of a shard, each handed to where it is done.
+
+use std::mem;
+use std::sync::Arc;
+
+use colibri_codec::{Disconnect, Frame, Properties, Property, ReasonCode, Utf8String, Version};
+use colibri_protocol::{Event, Publication, Received, Time, Violation, passed_on};
+
+use super::Shard;
+use super::inbox::Operation;
+use super::socket::Sockets;
+use super::timers::Timer;
+use crate::message::{Inbound, Wire};
+use crate::route::Outcome;
+use crate::subscriber::Subscriber;
+
+impl Shard {
+    /// Deals with one packet of a connection. `bytes` is the whole packet.
+    #[inline]
+    pub(crate) fn handle(&mut self, number: u32, frame: Frame<'_>, bytes: &[u8]) {
+        let Some(client) = self.connections.get_mut(number) else { return };
+        match client.protocol.handle_frame(frame, self.now, &mut client.output) {
+            // What waited is pumped when the connection is flushed, once for all packets of this read.
+            Ok(Event::Handled | Event::Delivered(_)) => {}
+            Ok(Event::Publish(received)) => self.on_publish(number, &received, bytes),
+            Ok(Event::Release(id)) => client.protocol.complete(id, self.now, &mut client.output),
+            Ok(Event::Subscribe(subscribe)) => self.on_subscribe(number, &subscribe),
+            Ok(Event::Unsubscribe(unsubscribe)) => self.on_unsubscribe(number, &unsubscribe),
+            Ok(Event::Connect(connect)) => self.on_connect(number, &connect),
+            Ok(Event::Disconnect(disconnect)) => self.on_disconnect(number, &disconnect),
+            // No Authentication Method is accepted yet, so no AUTH gets here.
+            Ok(Event::Auth(_)) => self.violate(number, Violation::AuthenticationMethodMismatch),
+            // The protocol lets no packet through that only a server may send.
+            Ok(Event::Connack(_) | Event::Suback(_) | Event::Unsuback(_)) => {}
+            Err(violation) => self.violate(number, violation),
+        }
+        self.touch(number);
+    }
+
+    fn on_publish(&mut self, number: u32, received: &Received<'_>, bytes: &[u8]) {
+        self.metrics.publishes_received += 1;
+        let publish = &received.publish;
+        let Some(client) = self.connections.get_mut(number) else { return };
+        let publisher =
+            client.session.map_or(Subscriber::NOBODY, |session| Subscriber::session(self.number, session));
+        let version = client.protocol.version();
+        let topic = received.topic.name();
+        let mut route = client.route.take().unwrap_or_default();
+        let mut own_properties = Vec::new();
+        let (properties, expires) = own(&publish.properties, self.now, &mut own_properties);
+        let publication = Publication {
+            topic,
+            qos: publish.qos(),
+            retain: publish.retain,
+            expires,
+            subscription_identifiers: &[],
+            properties,
+            payload: publish.payload,
+        };
+        // The bytes can be passed on if nothing in them belongs to this connection alone.
+        let plain = !publish.dup && expires.is_none() && publish.properties.topic_alias().is_none();
+        let wire = plain.then_some(Wire { bytes, has_properties: version.has_properties() });
+        let mut inbound = Inbound::new(&publication, publisher).with_wire(wire);
+        let outcome = self.accept_publish(&mut inbound, &mut route);
+        let Some(client) = self.connections.get_mut(number) else { return };
+        client.route = Some(route);
+        let reason = match outcome {
+            Outcome::Routed => ReasonCode::Success,
+            Outcome::NoSubscriber => ReasonCode::NoMatchingSubscribers,
+            Outcome::Refused(reason) if version.has_properties() => reason,
+            // Before 5.0 there is no way to refuse: without an acknowledgement the client sends it again.
+            Outcome::Refused(ReasonCode::QuotaExceeded) => return client.protocol.abandon(publish.delivery),
+            // What is not allowed is acknowledged all the same. [v3.1.1 MQTT-3.3.5-2]
+            Outcome::Refused(_) => ReasonCode::Success,
+        };
+        client.protocol.acknowledge(publish.delivery, reason, self.now, &mut client.output);
+    }
+
+    /// Routes what a client publishes, if it may.
+    fn accept_publish(&mut self, inbound: &mut Inbound<'_>, route: &mut crate::route::Route) -> Outcome {
+        let text = inbound.topic.as_str();
+        if text.starts_with('$') && text.starts_with("$SYS/") {
+            return Outcome::Refused(ReasonCode::NotAuthorized);
+        }
+        if text.len() > self.config.topic_levels_maximum && !self.levels_are_few(text) {
+            return Outcome::Refused(ReasonCode::TopicNameInvalid);
+        }
+        self.route(inbound, route)
+    }
+
+    /// Whether a topic name or filter has no more levels than allowed.
+    pub(crate) fn levels_are_few(&self, text: &str) -> bool {
+        text.bytes().filter(|byte| *byte == b'/').count() < self.config.topic_levels_maximum
+    }
+
+    /// Ends a connection whose client broke the protocol.
+    pub(crate) fn violate(&mut self, number: u32, violation: Violation) {
+        let Some(client) = self.connections.get_mut(number) else { return };
+        self.metrics.violations += 1;
+        client.protocol.fail(violation, &mut client.output);
+        self.close_connection(number);
+    }
+
+    /// Ends a connection with a DISCONNECT that gives a reason, in words too.
+    pub(crate) fn disconnect(&mut self, number: u32, reason: ReasonCode, words: &str) {
+        let Some(client) = self.connections.get_mut(number) else { return };
+        let text = Utf8String::new(words).ok().map(Property::ReasonString);
+        let disconnect = Disconnect { reason, properties: Properties::new(text.as_slice()) };
+        if client.output.capacity() == 0 {
+            client.output = self.spare.lend();
+        }
+        client.protocol.disconnect(&disconnect, &mut client.output);
+        self.close_connection(number);
+    }
+
+    fn on_disconnect(&mut self, number: u32, disconnect: &Disconnect<'_>) {
+        let Some(client) = self.connections.get_mut(number) else { return };
+        let five = client.protocol.version() == Version::V5;
+        let session = client.session.and_then(|session| self.sessions.get_mut(session));
+        if let Some(session) = session {
+            // [v5 MQTT-3.14.4-3] [v5 MQTT-3.1.2-10] [v3.1.1 MQTT-3.14.4-3] [v3.1.1 MQTT-3.1.2-10]
+            if disconnect.reason == ReasonCode::Success {
+                session.will = None;
+            }
+            if let Some(seconds) = disconnect.properties.session_expiry_interval().filter(|_| five) {
+                session.expiry_interval = seconds.min(self.config.session_expiry_maximum);
+            }
+        }
+        self.close_connection(number);
+    }
+
+    /// Deals with a timer that is due, if what it was set for is still there.
+    pub(crate) fn on_timer(&mut self, timer: Timer) {
+        match timer {
+            Timer::Connect { connection, birth } => {
+                let late =
+                    self.connections.born(connection, birth).is_some_and(|client| client.session.is_none());
+                if late {
+                    self.close_connection(connection);
+                }
+            }
+            Timer::KeepAlive { connection, birth } => self.on_keep_alive(connection, birth),
+            Timer::SessionExpiry { session, stay } => {
+                let over = self.sessions.get(session).is_some_and(|s| s.stay == stay && !s.is_connected());
+                if over {
+                    self.end_session(session);
+                }
+            }
+            Timer::WillDelay { session, stay } => {
+                let due = self.sessions.get(session).is_some_and(|s| s.stay == stay && !s.is_connected());
+                if due {
+                    self.publish_will(session);
+                }
+            }
+            Timer::RetainedExpiry { topic } => self.retained.remove_expired(topic.name(), self.now),
+            Timer::Accept { listener } => self.accepting.push(listener),
+            Timer::SysTopics => self.on_sys_topics(),
+        }
+    }
+
+    fn on_keep_alive(&mut self, number: u32, birth: u32) {
+        let now = self.now;
+        let Some(client) = self.connections.born(number, birth) else { return };
+        match client.protocol.handle_timeout(now, &mut client.output) {
+            Ok(()) => self.watch_keep_alive(number),
+            // [v5 MQTT-3.1.2-22] [v3.1.1 MQTT-3.1.2-24]
+            Err(violation) => self.violate(number, violation),
+        }
+    }
+
+    /// Sets the timer for when the client may have been silent for too long.
+    pub(crate) fn watch_keep_alive(&mut self, number: u32) {
+        let Some(client) = self.connections.get(number) else { return };
+        if let Some(due) = client.protocol.poll_timeout(self.now) {
+            self.timers.set(due, Timer::KeepAlive { connection: number, birth: client.birth });
+        }
+    }
+
+    /// Does what another shard asks.
+    pub(crate) fn on_operation(&mut self, from: u8, operation: Operation, sockets: &mut dyn Sockets) {
+        match operation {
+            Operation::Adopt { socket, peer, received } => self.adopt(socket, peer, &received, sockets),
+            Operation::Interest { filter, interested } => self.on_interest(from, &filter, interested),
+            Operation::Member { group, member, options } => self.on_member(&group, member, options),
+            Operation::Publish { message, retained } => {
+                let mut route = mem::take(&mut self.routing.foreign);
+                let mut inbound = Inbound::from_message(&message);
+                inbound.retained = retained.map(|number| (from, number));
+                self.route_here(&mut inbound, &mut route);
+                self.routing.foreign = route;
+            }
+            Operation::Deliver { session, group, message } => {
+                self.deliver_to_member(session, &group, &message)
+            }
+            Operation::Retain { message, number } => self.retain(Arc::clone(&message), from, number),
+            Operation::RetainedQuery { session, query, filter } => {
+                self.answer_retained(from, session, query, &filter);
+            }
+            Operation::RetainedAnswer { session, query, applied, messages } => {
+                self.on_retained_answer(session, query, &applied, &messages);
+            }
+            Operation::MetricsQuery => {
+                let metrics = Box::new(self.measure());
+                self.links.send(from, Operation::MetricsAnswer(metrics));
+            }
+            Operation::MetricsAnswer(metrics) => self.on_metrics(*metrics),
+        }
+    }
+
+    /// Begins to stop when the broker is told to: 5.0 clients learn why.
+    pub(crate) fn look_for_stop(&mut self, sockets: &mut dyn Sockets) {
+        let told = self.links.inbox().is_some_and(super::inbox::Inbox::is_stopped);
+        if !told || self.stop_at.is_some() {
+            return;
+        }
+        self.stop_at = Some(self.now + self.config.stop_timeout);
+        self.stopping = true;
+        for number in self.connections.numbers() {
+            let accepted = self.connections.get(number).is_some_and(|client| client.session.is_some());
+            if accepted {
+                self.disconnect(number, ReasonCode::ServerShuttingDown, "the server is shutting down");
+            } else {
+                self.drop_connection(number, sockets);
+            }
+        }
+    }
+}
+
+/// The properties that are passed on, and when the message expires. Where all of them are, they are
+/// borrowed from the packet; else those that are passed on are copied into `copy`.
+fn own<'a>(properties: &Properties<'a>, now: Time, copy: &'a mut Vec<u8>) -> (Properties<'a>, Option<Time>) {
+    let all = properties.iter().all(|property| Publication::PASSED_ON.contains(property.id()));
+    if all {
+        return (*properties, None);
+    }
+    let expires = passed_on(properties, now, copy);
+    (Properties::from_wire(copy, Publication::PASSED_ON).unwrap_or_default(), expires)
+}

@@ -1,0 +1,181 @@
+//! What shards send each other: one batch per pair of shards per turn.
+//!
+//! An inbox is one queue for all senders, so that what was pushed before is taken before. A shard looks
+//! into its inbox after it has read a socket and before it deals with what it read. Together that keeps
+//! cause before effect: whoever sends a packet because of an answer from another shard finds that what
+//! that shard told this one has arrived.
+
+use std::fmt;
+use std::mem;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use colibri_codec::OwnedTopicFilter;
+use colibri_topics::GroupId;
+
+use super::socket::Detached;
+use crate::message::Message;
+use crate::metrics::Metrics;
+use crate::subscriber::{Options, Subscriber};
+
+/// How many operations may wait in an inbox before its senders stop reading from their clients. Chosen
+/// as some turns' worth of small messages; more would only be a longer queue.
+const OPERATIONS_MAX: usize = 1 << 16;
+
+/// One thing that a shard tells another.
+#[derive(Debug)]
+pub(crate) enum Operation {
+    /// A connection whose CONNECT names a session of the receiver; with the bytes that were read.
+    Adopt { socket: Detached, peer: SocketAddr, received: Vec<u8> },
+    /// The sender has a subscriber for this filter, or has none any more.
+    Interest { filter: OwnedTopicFilter, interested: bool },
+    /// A session of the sender is a member of a shared group, or (`None`) is none any more.
+    Member { group: GroupId, member: Subscriber, options: Option<Options> },
+    /// A message for the receiver's own subscribers; if it is retained, its number among those of the sender.
+    Publish { message: Arc<Message>, retained: Option<u64> },
+    /// A message for one member of a shared group.
+    Deliver { session: u32, group: GroupId, message: Arc<Message> },
+    /// A message that the receiver has to retain, and its number among those of the sender.
+    Retain { message: Arc<Message>, number: u64 },
+    /// A session of the sender wants what the receiver retains for a filter.
+    RetainedQuery { session: u32, query: u32, filter: OwnedTopicFilter },
+    /// The answer: the messages, and the number of the last message retained here from each shard.
+    RetainedAnswer { session: u32, query: u32, applied: Box<[u64]>, messages: Vec<Arc<Message>> },
+    /// Shard 0 wants to know what the receiver has counted.
+    MetricsQuery,
+    /// The answer.
+    MetricsAnswer(Box<Metrics>),
+}
+
+/// What one shard sends another in one turn.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) from: u8,
+    pub(crate) operations: Vec<Operation>,
+}
+
+/// Where other shards leave batches for one.
+pub(crate) struct Inbox {
+    batches: Mutex<Vec<Batch>>,
+    /// Whether there may be something in it; looked at once per socket read.
+    filled: AtomicBool,
+    /// How many operations are in it.
+    waiting: AtomicUsize,
+    /// Whether the broker is to stop.
+    stop: AtomicBool,
+    wake: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Inbox {
+    pub(crate) fn new(wake: Box<dyn Fn() + Send + Sync>) -> Self {
+        Self {
+            batches: Mutex::default(),
+            filled: AtomicBool::new(false),
+            waiting: AtomicUsize::new(0),
+            stop: AtomicBool::new(false),
+            wake,
+        }
+    }
+
+    pub(crate) fn push(&self, batch: Batch) {
+        self.waiting.fetch_add(batch.operations.len(), Ordering::Relaxed);
+        let mut batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
+        batches.push(batch);
+        drop(batches);
+        // The owner wakes once for all that came before it looks.
+        if !self.filled.swap(true, Ordering::AcqRel) {
+            (self.wake)();
+        }
+    }
+
+    /// Whether there may be something in it.
+    #[inline]
+    pub(crate) fn is_filled(&self) -> bool {
+        self.filled.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn take(&self) -> Vec<Batch> {
+        if !self.filled.swap(false, Ordering::AcqRel) {
+            return Vec::new();
+        }
+        let batches = mem::take(&mut *self.batches.lock().unwrap_or_else(PoisonError::into_inner));
+        let count = batches.iter().map(|batch| batch.operations.len()).sum();
+        self.waiting.fetch_sub(count, Ordering::Relaxed);
+        batches
+    }
+
+    /// Whether its owner is behind, so that senders had better slow down.
+    pub(crate) fn is_full(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) >= OPERATIONS_MAX
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        (self.wake)();
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+}
+
+impl fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbox").field("waiting", &self.waiting).finish_non_exhaustive()
+    }
+}
+
+/// The way to all shards, with what is to leave at the end of the turn.
+#[derive(Debug)]
+pub(crate) struct Links {
+    own: u8,
+    inboxes: Vec<Arc<Inbox>>,
+    outgoing: Vec<Vec<Operation>>,
+}
+
+impl Links {
+    pub(crate) fn new(own: u8, inboxes: Vec<Arc<Inbox>>) -> Self {
+        let outgoing = inboxes.iter().map(|_| Vec::new()).collect();
+        Self { own, inboxes, outgoing }
+    }
+
+    pub(crate) fn send(&mut self, shard: u8, operation: Operation) {
+        debug_assert_ne!(shard, self.own);
+        if let Some(operations) = self.outgoing.get_mut(usize::from(shard)) {
+            operations.push(operation);
+        }
+    }
+
+    /// Sends to every other shard.
+    pub(crate) fn send_all(&mut self, operation: impl Fn() -> Operation) {
+        for (shard, operations) in (0u8..).zip(&mut self.outgoing) {
+            if shard != self.own {
+                operations.push(operation());
+            }
+        }
+    }
+
+    /// Hands over what the turn has for other shards. It comes before anything is written to a client, so
+    /// that no client can know what a shard does not.
+    pub(crate) fn flush(&mut self) {
+        for (inbox, operations) in self.inboxes.iter().zip(&mut self.outgoing) {
+            if !operations.is_empty() {
+                inbox.push(Batch { from: self.own, operations: mem::take(operations) });
+            }
+        }
+    }
+
+    /// Whether some shard is so far behind that this one should not read on.
+    pub(crate) fn are_full(&self) -> bool {
+        (0u8..).zip(&self.inboxes).any(|(shard, inbox)| shard != self.own && inbox.is_full())
+    }
+
+    pub(crate) fn count(&self) -> u8 {
+        u8::try_from(self.inboxes.len()).unwrap_or(u8::MAX)
+    }
+
+    pub(crate) fn inbox(&self) -> Option<&Inbox> {
+        self.inboxes.get(usize::from(self.own)).map(Arc::as_ref)
+    }
+}

@@ -1,0 +1,108 @@
+//! A connection ends, and perhaps its session with it: wills, expiry, and what was on its way.
+
+use std::mem;
+use std::sync::Arc;
+
+use colibri_codec::{QoS, ReasonCode};
+use colibri_protocol::Progress;
+
+use super::Shard;
+use super::timers::Timer;
+use crate::message::{Delivery, Inbound, Message};
+use colibri_topics::GroupId;
+
+impl Shard {
+    /// Ends a connection; it is closed when what is to be written to it has been.
+    pub(crate) fn close_connection(&mut self, number: u32) {
+        self.lose_connection(number);
+        if let Some(client) = self.connections.get_mut(number) {
+            client.flags.closing = true;
+        }
+        self.touch(number);
+    }
+
+    /// Takes the session off a connection that has ended, however it did. What is left of the
+    /// connection only writes and closes.
+    pub(crate) fn lose_connection(&mut self, number: u32) {
+        let Some(client) = self.connections.get_mut(number) else { return };
+        let Some(session) = client.session.take() else { return };
+        let messages = mem::take(client.protocol.session_mut());
+        let now = self.now;
+        let stay = self.sessions.next_stay();
+        let Some(entry) = self.sessions.get_mut(session) else { return };
+        entry.connection = None;
+        entry.stay = stay;
+        entry.awaited = None;
+        entry.stored = Some(Box::new(messages));
+        // [v5 MQTT-3.1.2-23] [v3.1.1 MQTT-4.1.0-2]
+        if !entry.outlives_connection() {
+            return self.end_session(session);
+        }
+        // [v5 MQTT-4.1.0-2]
+        if let Some(end) = entry.ends(now) {
+            self.timers.set(end, Timer::SessionExpiry { session, stay });
+        }
+        // [v5 MQTT-3.1.2-8]; the end of the session, if that comes first, publishes it too.
+        match &entry.will {
+            Some(will) if will.delay > 0 => {
+                self.timers.set(now.plus_seconds(will.delay), Timer::WillDelay { session, stay });
+            }
+            Some(_) => self.publish_will(session),
+            None => {}
+        }
+        self.set_away(session, true);
+    }
+
+    /// Ends a session: publishes the will that still waits, and forgets everything.
+    pub(crate) fn end_session(&mut self, session: u32) {
+        self.publish_will(session);
+        let Some(entry) = self.sessions.get_mut(session) else { return };
+        for (filter, _) in mem::take(&mut entry.subscriptions) {
+            self.remove_subscription(session, &filter);
+        }
+        let Some(entry) = self.sessions.remove(session) else { return };
+        for (group, message) in entry.stored.iter().flat_map(|messages| redeliverable(messages)) {
+            self.route_to_group(&group, &message);
+        }
+    }
+
+    /// Publishes the will of a session whose connection is lost, if there is one, and forgets it.
+    // [v5 MQTT-3.1.2-10] [v3.1.1 MQTT-3.1.2-10]
+    pub(crate) fn publish_will(&mut self, session: u32) {
+        let Some(will) = self.sessions.get_mut(session).and_then(|entry| entry.will.take()) else { return };
+        // A server that stops has not lost its clients.
+        if self.stopping {
+            return;
+        }
+        let mut inbound = Inbound::from_message(&will.message);
+        if let Some(seconds) = will.message_expiry {
+            inbound = inbound.expiring(self.now.plus_seconds(seconds));
+        }
+        let mut route = mem::take(&mut self.routing.foreign);
+        // Nobody is there to be told that a queue is full or a topic not allowed.
+        self.publish(&mut inbound, &mut route);
+        self.routing.foreign = route;
+    }
+
+    /// Ends the connection of a session that cannot take more.
+    pub(crate) fn disconnect_session(&mut self, session: u32) {
+        if let Some(number) = self.sessions.get(session).and_then(|entry| entry.connection) {
+            self.disconnect(number, ReasonCode::QuotaExceeded, "too many messages wait for this client");
+        }
+    }
+}
+
+/// The messages of a shared subscription that another member may get: those that were never sent, and
+/// those with QoS 1 that may not have arrived. One with QoS 2 that was begun goes to nobody else.
+// [v5 MQTT-4.8.2-5]
+fn redeliverable(messages: &colibri_protocol::Session<Delivery>) -> Vec<(GroupId, Arc<Message>)> {
+    messages
+        .messages()
+        .filter(|(delivery, progress)| match progress {
+            Progress::Waiting => true,
+            Progress::Sent(_) => delivery.qos < QoS::ExactlyOnce,
+            Progress::Released(_) => false,
+        })
+        .filter_map(|(delivery, _)| Some((delivery.group()?.clone(), Arc::clone(&delivery.message))))
+        .collect()
+}

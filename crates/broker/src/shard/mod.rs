@@ -1,0 +1,452 @@
+//! One shard: its connections, sessions and subscription tree, and the turn of its loop.
+//!
+//! A turn ([`Shard::step`]) is: take in what other shards sent; read each ready socket once, and for each
+//! packet step the protocol, route, and append to the receivers' output; do what is due; hand over what
+//! the turn has for other shards; write each touched connection once. A store, when there is one, gets
+//! what the turn must make durable before the last two, and the acknowledgements that depend on it are
+//! held back in the protocol until it has answered.
+//!
+//! Nothing here reads a clock or names an operating system: time and sockets are handed in.
+
+mod admission;
+mod connections;
+mod events;
+pub(crate) mod inbox;
+mod leaving;
+mod output;
+mod poller;
+mod socket;
+mod subscriptions;
+pub(crate) mod timers;
+
+use std::fmt;
+use std::io;
+use std::mem;
+use std::sync::Arc;
+use std::time::Duration;
+
+use colibri_codec::{Frame, Packet, PacketType, Split, Version};
+use colibri_protocol::{State, Time, Violation};
+use colibri_topics::SubscriptionTree;
+
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::placement::Placement;
+use crate::route::retained::Retained;
+use crate::route::{Routing, interest::Interests};
+use crate::sessions::Sessions;
+use crate::subscriber::{Options, Subscriber};
+use crate::sys_topics::SysTopics;
+use connections::Connections;
+use inbox::{Links, Operation};
+use output::Spare;
+use timers::{Timer, Timers};
+
+pub use poller::{Poller, Wake};
+pub use socket::{Detached, Ready, Sockets};
+
+/// The one buffer that all sockets of a shard are read into, in bytes. Chosen so that a read takes all
+/// that a socket has by default, and that the buffer stays in the processor's second cache.
+pub(crate) const READ_BUFFER_SIZE: usize = 256 << 10;
+/// How many connections are accepted per turn, so that a storm of new ones does not stop the others.
+const ACCEPTS_PER_TURN: usize = 64;
+/// How long a shard waits before it looks again whether one that was behind has caught up.
+const LINKS_FULL_RETRY: Duration = Duration::from_millis(1);
+/// How long a listener rests when the system has no connection to give, for want of file descriptors.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+/// Output that a client leaves unread beyond this multiple of the budget stops the reading from it.
+const PAUSE_FACTOR: usize = 4;
+
+/// One shard of a broker.
+pub struct Shard {
+    pub(crate) number: u8,
+    pub(crate) config: Arc<Config>,
+    pub(crate) now: Time,
+    pub(crate) started: Time,
+    pub(crate) connections: Connections,
+    pub(crate) sessions: Sessions,
+    pub(crate) tree: SubscriptionTree<Subscriber, Options>,
+    pub(crate) interests: Interests,
+    pub(crate) retained: Retained,
+    pub(crate) timers: Timers,
+    pub(crate) links: Links,
+    pub(crate) metrics: Metrics,
+    pub(crate) sys_topics: SysTopics,
+    pub(crate) routing: Routing,
+    pub(crate) placement: Placement,
+    pub(crate) random: Random,
+    read_buffer: Vec<u8>,
+    pub(crate) spare: Spare,
+    /// Connections to flush at the end of the turn.
+    touched: Vec<u32>,
+    /// Connections to flush before more is read.
+    overfull: Vec<u32>,
+    /// Connections that may have more to read.
+    more: Vec<u32>,
+    /// Listeners that may have more connections waiting.
+    pub(crate) accepting: Vec<usize>,
+    /// Whether the broker is stopping, so that lost connections say nothing about their clients.
+    pub(crate) stopping: bool,
+    stop_at: Option<Time>,
+}
+
+/// What the loop around a shard is to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Call again when something is ready, or after this time; `None` is for ever.
+    Wait(Option<Duration>),
+    /// The shard has stopped.
+    Stopped,
+}
+
+impl Shard {
+    pub(crate) fn new(number: u8, config: Arc<Config>, links: Links, now: Time) -> Self {
+        let seed = config.seed;
+        let shards = links.count();
+        let mut shard = Self {
+            number,
+            now,
+            started: now,
+            connections: Connections::default(),
+            sessions: Sessions::new(seed),
+            tree: SubscriptionTree::new(seed),
+            interests: Interests::new(seed),
+            retained: Retained::new(seed, shards),
+            timers: Timers::default(),
+            links,
+            metrics: Metrics::default(),
+            sys_topics: SysTopics::new(shards),
+            placement: Placement::new(seed, shards),
+            routing: Routing::default(),
+            random: Random::new(seed ^ u64::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15)),
+            read_buffer: vec![0; READ_BUFFER_SIZE],
+            spare: Spare::default(),
+            touched: Vec::new(),
+            overfull: Vec::new(),
+            more: Vec::new(),
+            accepting: Vec::new(),
+            stopping: false,
+            stop_at: None,
+            config,
+        };
+        if number == 0 && !shard.config.sys_interval.is_zero() {
+            shard.timers.set(now, Timer::SysTopics);
+        }
+        shard
+    }
+
+    /// One turn: `ready` has what has become ready since the last one.
+    pub fn step(&mut self, now: Time, ready: &[Ready], sockets: &mut dyn Sockets) -> Next {
+        self.now = now;
+        self.take_inbox(sockets);
+        self.look_for_stop(sockets);
+        for event in ready {
+            match *event {
+                Ready::Listener(listener) => self.accepting.push(listener),
+                Ready::Connection { connection, readable, writable } => {
+                    if writable {
+                        self.on_writable(connection);
+                    }
+                    if readable {
+                        self.read_again(connection);
+                    }
+                }
+            }
+        }
+        self.accept(sockets);
+        if !self.links.are_full() {
+            for connection in mem::take(&mut self.more) {
+                self.read(connection, sockets);
+                self.flush_overfull(sockets);
+            }
+        }
+        while let Some(timer) = self.timers.pop_due(now) {
+            self.on_timer(timer);
+        }
+        self.links.flush();
+        self.flush_touched(sockets);
+        self.next()
+    }
+
+    /// How many connections are open.
+    pub fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
+    fn next(&self) -> Next {
+        if let Some(stop_at) = self.stop_at {
+            if self.connections.len() == 0 || self.now >= stop_at {
+                return Next::Stopped;
+            }
+            return Next::Wait(Some(stop_at.since(self.now)));
+        }
+        let at_once = !self.accepting.is_empty() || !self.touched.is_empty();
+        if at_once || (!self.more.is_empty() && !self.links.are_full()) {
+            return Next::Wait(Some(Duration::ZERO));
+        }
+        if !self.more.is_empty() {
+            return Next::Wait(Some(LINKS_FULL_RETRY));
+        }
+        Next::Wait(self.timers.next().map(|due| due.since(self.now)))
+    }
+
+    fn on_writable(&mut self, number: u32) {
+        if let Some(client) = self.connections.get_mut(number)
+            && mem::take(&mut client.flags.blocked)
+        {
+            self.touch(number);
+        }
+    }
+
+    /// Puts a connection into the list of those to read.
+    pub(crate) fn read_again(&mut self, number: u32) {
+        if let Some(client) = self.connections.get_mut(number)
+            && !mem::replace(&mut client.flags.more, true)
+        {
+            self.more.push(number);
+        }
+    }
+
+    fn accept(&mut self, sockets: &mut dyn Sockets) {
+        for listener in mem::take(&mut self.accepting) {
+            for count in 0.. {
+                if count == ACCEPTS_PER_TURN {
+                    self.accepting.push(listener);
+                    break;
+                }
+                match sockets.accept(listener, self.connections.next_number()) {
+                    Ok(Some(peer)) => {
+                        self.begin_connection(peer);
+                    }
+                    Ok(None) => break,
+                    // One that was gone before it was accepted says nothing about the next; a lack of
+                    // file descriptors does, and the listener is tried again when one is free.
+                    Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                    Err(_) => {
+                        self.metrics.accept_errors += 1;
+                        self.timers.set(self.now + ACCEPT_RETRY, Timer::Accept { listener });
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    fn begin_connection(&mut self, peer: std::net::SocketAddr) -> u32 {
+        let number = self.connections.next_number();
+        let birth = self.connections.insert(peer, self.config.limits, self.now);
+        self.timers.set(self.now + self.config.connect_timeout, Timer::Connect { connection: number, birth });
+        number
+    }
+
+    /// Reads a socket once, and deals with all whole packets.
+    fn read(&mut self, number: u32, sockets: &mut dyn Sockets) {
+        let limit = self.config.output_budget.saturating_mul(PAUSE_FACTOR);
+        let Some(client) = self.connections.get_mut(number) else { return };
+        client.flags.more = false;
+        if client.flags.closing {
+            return;
+        }
+        if client.pending() > limit {
+            // Who does not read its answers is not asked anything more until it does.
+            client.flags.paused = true;
+            return;
+        }
+        let mut buffer = mem::take(&mut self.read_buffer);
+        let partial = mem::take(&mut client.partial);
+        let kept = if partial.len() < READ_BUFFER_SIZE / 2 { partial.len() } else { 0 };
+        let (head, room) = buffer.split_at_mut(kept);
+        head.copy_from_slice(partial.get(..kept).unwrap_or_default());
+        let result = sockets.read(number, room);
+        let filled = matches!(&result, Ok(count) if *count == room.len());
+        if let Ok(count @ 1..) = result {
+            self.metrics.bytes_received += count as u64;
+            // What another shard did before the client sent this comes first.
+            self.take_inbox(sockets);
+            let input = buffer.get(..kept + count).unwrap_or_default();
+            if kept == partial.len() {
+                self.spare.take_back(partial);
+                self.take_in(number, input, sockets);
+            } else {
+                self.take_in_large(number, partial, input, sockets);
+            }
+            if filled {
+                self.read_again(number);
+            }
+        } else if let Some(client) = self.connections.get_mut(number) {
+            client.partial = partial;
+        }
+        self.read_buffer = buffer;
+        match result {
+            Ok(0) => self.drop_connection(number, sockets),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.read_again(number),
+            Err(_) => self.drop_connection(number, sockets),
+        }
+    }
+
+    /// Deals with all whole packets in `input` and keeps the rest.
+    fn take_in(&mut self, number: u32, input: &[u8], sockets: &mut dyn Sockets) {
+        let used = self.process(number, input, sockets);
+        let rest = input.get(used..).unwrap_or_default();
+        if rest.is_empty() {
+            return;
+        }
+        let mut buffer = self.spare.lend();
+        buffer.extend_from_slice(rest);
+        match self.connections.get_mut(number) {
+            Some(client) => client.partial = buffer,
+            None => self.spare.take_back(buffer),
+        }
+    }
+
+    /// The same for a packet that is too large for the read buffer: it is gathered first.
+    fn take_in_large(&mut self, number: u32, mut gathered: Vec<u8>, input: &[u8], sockets: &mut dyn Sockets) {
+        gathered.extend_from_slice(input);
+        let Some(client) = self.connections.get_mut(number) else { return };
+        if gathered.len() < client.needed {
+            client.partial = gathered;
+        } else {
+            self.take_in(number, &gathered, sockets);
+        }
+    }
+
+    /// Deals with the whole packets at the front of `input`; says how many bytes they were.
+    fn process(&mut self, number: u32, input: &[u8], sockets: &mut dyn Sockets) -> usize {
+        let mut used = 0;
+        loop {
+            let rest = input.get(used..).unwrap_or_default();
+            let Some(client) = self.connections.get_mut(number) else { return input.len() };
+            if client.flags.closing {
+                return input.len();
+            }
+            if client.output.capacity() == 0 {
+                client.output = self.spare.lend();
+            }
+            let awaiting_connect = client.protocol.state() == State::AwaitingConnect;
+            let maximum = if awaiting_connect {
+                self.config.connect_size_maximum.get()
+            } else {
+                client.protocol.limits().maximum_packet_size.get()
+            };
+            if awaiting_connect
+                && rest.first().is_some_and(|first| first >> 4 != PacketType::Connect.number())
+            {
+                // No need to await the rest of what is not MQTT.
+                self.violate(number, Violation::ConnectMissing(PacketType::Connect));
+                return input.len();
+            }
+            match Frame::split(rest, maximum) {
+                Ok(Split::Frame(frame, length)) => {
+                    if awaiting_connect && self.hand_over(number, frame, rest, sockets) {
+                        return input.len();
+                    }
+                    let packet = rest.get(..length).unwrap_or_default();
+                    self.handle(number, frame, packet);
+                    used += length;
+                }
+                Ok(Split::Need(needed)) => {
+                    client.needed = needed;
+                    self.give_back_output(number);
+                    return used;
+                }
+                Err(malformed) => {
+                    self.violate(number, malformed.into());
+                    return input.len();
+                }
+            }
+        }
+    }
+
+    /// A buffer that was lent and not written to is not needed.
+    fn give_back_output(&mut self, number: u32) {
+        if let Some(client) = self.connections.get_mut(number) {
+            if client.output.is_empty() {
+                self.spare.take_back(mem::take(&mut client.output));
+            } else {
+                self.touch(number);
+            }
+        }
+    }
+
+    /// Gives a connection to the home shard of its session, if that is another one.
+    fn hand_over(&mut self, number: u32, frame: Frame<'_>, input: &[u8], sockets: &mut dyn Sockets) -> bool {
+        if self.links.count() == 1 {
+            return false;
+        }
+        let Ok(Packet::Connect(connect)) = Packet::decode(frame, Version::V5) else { return false };
+        if connect.client_id.is_empty() {
+            return false;
+        }
+        let home = self.home(connect.client_id.as_str());
+        if home == self.number {
+            return false;
+        }
+        let Some(peer) = self.connections.get(number).map(|client| client.peer) else { return false };
+        if let Some(socket) = sockets.detach(number) {
+            self.links.send(home, Operation::Adopt { socket, peer, received: input.to_vec() });
+        }
+        self.connections.remove(number);
+        true
+    }
+
+    /// Takes in a connection that another shard has accepted.
+    pub(crate) fn adopt(
+        &mut self,
+        socket: Detached,
+        peer: std::net::SocketAddr,
+        received: &[u8],
+        sockets: &mut dyn Sockets,
+    ) {
+        let number = self.begin_connection(peer);
+        if sockets.adopt(number, socket).is_err() {
+            self.connections.remove(number);
+            return;
+        }
+        self.take_in(number, received, sockets);
+        self.touch(number);
+        self.read_again(number);
+    }
+
+    /// The shard where the session of a client is.
+    pub(crate) fn home(&self, client_id: &str) -> u8 {
+        self.placement.shard_of(client_id)
+    }
+
+    fn take_inbox(&mut self, sockets: &mut dyn Sockets) {
+        while self.links.inbox().is_some_and(inbox::Inbox::is_filled) {
+            let batches = self.links.inbox().map(inbox::Inbox::take).unwrap_or_default();
+            for batch in batches {
+                for operation in batch.operations {
+                    self.on_operation(batch.from, operation, sockets);
+                    self.flush_overfull(sockets);
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shard").field("number", &self.number).field("now", &self.now).finish_non_exhaustive()
+    }
+}
+
+/// Numbers that are hard to foresee and, from one seed, always the same: the generator `SplitMix64`.
+#[derive(Debug)]
+pub(crate) struct Random(u64);
+
+impl Random {
+    const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) const fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+}
