@@ -127,10 +127,11 @@ class RunningBroker(Broker):
         return ""
 
 
-def colibri(path, name, directory):
+def colibri(path, name, directory, shards):
     def command(port):
         data = tempfile.mkdtemp(prefix=f"{name}-data-", dir=directory)
-        return [path, "broker", "--listen", f"127.0.0.1:{port}", "--data-dir", data]
+        words = [path, "broker", "--listen", f"127.0.0.1:{port}", "--data-dir", data]
+        return words + (["--shards", str(shards)] if shards else [])
 
     return Broker(name, command, directory)
 

@@ -473,6 +473,7 @@ async def topic_alias(c):
 @case("topic-alias-from-server", V5)
 async def topic_alias_from_server(c):
     """A client that allows two aliases gets three topics right, aliases used or not."""
+    c.needs("topic_alias_resolution")
     subscriber = await c.connect(topic_alias_maximum=2)
     await subscriber.subscribe(c.topic("/#"), 1)
     publisher = await c.connect()

@@ -195,10 +195,13 @@ async def unsubscribe(c):
 
 @case("takeover")
 async def takeover(c):
-    """mosquitto_sub does not show the reason; but it connects again when it is cut off."""
+    """mosquitto_sub connects again when it is cut off, and ends when a DISCONNECT tells it why."""
     arguments = ("-i", f"t{c.token}", "-t", c.topic(), "-q", "1")
     async with c.subscriber(*arguments) as older, c.subscriber(*arguments):
-        await older.line_after(f"Client t{c.token} sending CONNECT")
+        if c.v5:
+            await older.line_after("Received DISCONNECT (142)")
+        else:
+            await older.line_after(f"Client t{c.token} sending CONNECT")
 
 
 @case("ordering-5000")

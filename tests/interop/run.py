@@ -48,6 +48,7 @@ class Run:
     def __init__(self, arguments, directory):
         self.report = Report(arguments.case)
         self.colibri = arguments.colibri
+        self.shards = arguments.shards
         self.directory = directory
         self.adapter_commands = {}
         self.quiet = asyncio.Lock()
@@ -58,7 +59,7 @@ class Run:
         """A broker of its own for the caller (the running one, if that was asked for)."""
         if self._running:
             return self._running
-        broker = brokers.colibri(self.colibri, name, self.directory)
+        broker = brokers.colibri(self.colibri, name, self.directory, self.shards)
         self._started.append(broker)
         return await broker.start()
 
@@ -168,6 +169,7 @@ def parse_arguments():
     parser.add_argument("--only", help=f"names, separated by commas, of: {', '.join(names)}")
     parser.add_argument("--case", default="", help="only cases with this in their name")
     parser.add_argument("--broker-port", type=int, help="test a broker that runs on 127.0.0.1")
+    parser.add_argument("--shards", type=int, help="how many shards the broker gets")
     parser.add_argument("--keep", action="store_true", help="keep the temporary directory")
     arguments = parser.parse_args()
     chosen = arguments.only.split(",") if arguments.only else names

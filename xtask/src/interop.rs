@@ -1,7 +1,7 @@
 //! `cargo xtask interop`: the `colibri` binary against other clients, by tests/interop/run.py.
 
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -11,6 +11,9 @@ use crate::workspace::{self, Workspace};
 
 /// The script's path from the root of the workspace.
 const SCRIPT: &str = "tests/interop/run.py";
+/// How many shards the broker gets, run by run: everything works the same with one, two and more than
+/// there are processors.
+const SHARDS: [&str; 3] = ["1", "2", "8"];
 
 /// Builds the binary and hands it to the script; `only` names one client or suite of the script's.
 pub(crate) fn run(workspace: &Workspace, only: Option<&str>) -> Outcome {
@@ -22,9 +25,25 @@ pub(crate) fn run(workspace: &Workspace, only: Option<&str>) -> Outcome {
         return Ok(Tally::ONE_SKIPPED);
     }
     let colibri = build(workspace)?;
+    let mut total = Tally::default();
+    for shards in SHARDS {
+        println!("-- interop with {shards} shard(s)");
+        total += run_script(workspace, &colibri, shards, only)?;
+    }
+    Ok(total)
+}
+
+/// One run of the script, with so many shards.
+fn run_script(workspace: &Workspace, colibri: &Path, shards: &str, only: Option<&str>) -> Outcome {
     let mut command = Command::new("python3");
     // Unbuffered, so that a case is seen when it ends and not when the script does.
-    command.arg("-u").arg(SCRIPT).arg("--colibri").arg(colibri).current_dir(workspace.root());
+    command
+        .arg("-u")
+        .arg(SCRIPT)
+        .arg("--colibri")
+        .arg(colibri)
+        .args(["--shards", shards])
+        .current_dir(workspace.root());
     if let Some(name) = only {
         command.args(["--only", name]);
     }

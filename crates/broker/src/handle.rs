@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
@@ -11,7 +11,7 @@ use std::time::Instant;
 use colibri_protocol::Time;
 
 use crate::config::{Config, SHARDS_MAX};
-use crate::shard::inbox::{Inbox, Links};
+use crate::shard::inbox::Inbox;
 use crate::shard::{Next, Poller, Shard};
 
 /// A running broker.
@@ -58,32 +58,25 @@ impl Broker {
         if config.listeners.is_empty() {
             return Err(StartError::NoListener);
         }
-        let mut listeners = Vec::new();
-        for &address in &config.listeners {
-            let listen = |source| StartError::Listen { address, source };
-            listeners.push(TcpListener::bind(address).map_err(listen)?);
-        }
         let mut pollers = Vec::new();
-        let mut inboxes = Vec::new();
+        let mut wakes: Vec<Box<dyn Fn() + Send + Sync>> = Vec::new();
         for _ in 0..config.shards {
             let (poller, wake) = Poller::new().map_err(StartError::System)?;
             pollers.push(poller);
-            inboxes.push(Arc::new(Inbox::new(Box::new(move || wake.wake()))));
+            wakes.push(Box::new(move || wake.wake()));
         }
         // The first shard accepts for all: it reads CONNECT and hands the connection to its home.
         let mut addresses = Vec::new();
         if let Some(first) = pollers.first_mut() {
-            for listener in listeners {
-                addresses.push(first.listen(listener).map_err(StartError::System)?);
+            for &address in &config.listeners {
+                let explain = |source| StartError::Listen { address, source };
+                addresses.push(first.listen(address).map_err(explain)?);
             }
         }
-        let stopper = Stopper { inboxes: inboxes.clone() };
+        let (shards, stopper) = Shard::all(&Arc::new(config), wakes, Time::default());
         let mut broker = Self { addresses, stopper, threads: Vec::new() };
-        let config = Arc::new(config);
         let origin = Instant::now();
-        for (number, poller) in (0u8..).zip(pollers) {
-            let links = Links::new(number, inboxes.clone());
-            let shard = Shard::new(number, Arc::clone(&config), links, Time::default());
+        for (number, (shard, poller)) in shards.into_iter().zip(pollers).enumerate() {
             let thread = thread::Builder::new().name(format!("shard-{number}"));
             match thread.spawn(move || run(shard, poller, origin)) {
                 Ok(thread) => broker.threads.push(thread),
@@ -131,6 +124,10 @@ impl Broker {
 }
 
 impl Stopper {
+    pub(crate) const fn new(inboxes: Vec<Arc<Inbox>>) -> Self {
+        Self { inboxes }
+    }
+
     /// As [`Broker::stop`].
     pub fn stop(&self) {
         self.inboxes.iter().for_each(|inbox| inbox.stop());

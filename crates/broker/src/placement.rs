@@ -21,6 +21,6 @@ impl Placement {
         }
         let hash = self.state.hash_one(text) >> 32;
         // The high half scaled to the number of shards, which is below 256.
-        u8::try_from(hash * u64::from(self.shards) >> 32).unwrap_or_default()
+        u8::try_from((hash * u64::from(self.shards)) >> 32).unwrap_or_default()
     }
 }

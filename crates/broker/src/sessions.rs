@@ -7,6 +7,7 @@ use colibri_protocol::{Session, Time};
 use hashbrown::HashMap;
 
 use crate::message::{Delivery, Message};
+use crate::route::retained::Awaited;
 use crate::subscriber::{Options, SESSIONS_MAX};
 
 /// A client's session. Messages under way are in the connection while there is one.
@@ -24,7 +25,7 @@ pub(crate) struct ClientSession {
     /// Tells timers of an earlier stay from those of this one.
     pub(crate) stay: u32,
     /// Retained messages that other shards have been asked for.
-    pub(crate) awaited: Option<Box<Vec<crate::route::retained::Awaited>>>,
+    pub(crate) awaited: Vec<Awaited>,
 }
 
 /// A Will Message with its delay.
@@ -100,7 +101,7 @@ impl Sessions {
             subscriptions: Vec::new(),
             will: None,
             stay: 0,
-            awaited: None,
+            awaited: Vec::new(),
         };
         if let Some(slot) = self.slots.get_mut(number as usize) {
             *slot = Some(Box::new(session));

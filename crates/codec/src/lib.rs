@@ -36,6 +36,7 @@ mod qos;
 mod reader;
 mod reason;
 mod sequence;
+mod statements;
 pub mod topic;
 mod version;
 mod writer;

@@ -2,14 +2,14 @@
 //!
 //! Which packet may carry which property stands in that packet's file.
 
+mod kind;
+
 use core::fmt;
 use core::num::{NonZeroU16, NonZeroU32};
 
 use crate::primitive::{BinaryData, Utf8String};
 use crate::reader::Reader;
-use crate::writer::{
-    Sink, put_prefixed, put_u16, put_u32, put_variable_byte_integer, variable_byte_integer_length,
-};
+use crate::writer::{Sink, put_variable_byte_integer, variable_byte_integer_length};
 use crate::{EncodeError, Malformed, TopicName};
 
 /// The Rust type of each wire type's values.
@@ -18,8 +18,8 @@ macro_rules! value {
     (U16 $a:lifetime) => { u16 };
     (U32 $a:lifetime) => { u32 };
     (VarInt $a:lifetime) => { u32 };
-    (NonZeroU16 $a:lifetime) => { NonZeroU16 };
-    (NonZeroU32 $a:lifetime) => { NonZeroU32 };
+    (NonZeroTwo $a:lifetime) => { NonZeroU16 };
+    (NonZeroFour $a:lifetime) => { NonZeroU32 };
     (Alias $a:lifetime) => { NonZeroU16 };
     (Text $a:lifetime) => { Utf8String<$a> };
     (Topic $a:lifetime) => { TopicName<$a> };
@@ -131,13 +131,13 @@ properties! {
     0x1A ResponseInformation Text response_information "The basis for a response topic (section 3.2.2.3.15)." "Response Information"
     0x1C ServerReference Text server_reference "Another server to use (section 3.2.2.3.16)." "Server Reference"
     0x1F ReasonString Text reason_string "What happened, for people (section 3.2.2.3.9)." "Reason String"
-    0x21 ReceiveMaximum NonZeroU16 receive_maximum "How many QoS 1 and 2 messages may be on their way at once, 1 to 65,535 (section 3.1.2.11.3)." "Receive Maximum"
+    0x21 ReceiveMaximum NonZeroTwo receive_maximum "How many QoS 1 and 2 messages may be on their way at once, 1 to 65,535 (section 3.1.2.11.3)." "Receive Maximum"
     0x22 TopicAliasMaximum U16 topic_alias_maximum "The highest topic alias accepted; 0 is none (section 3.1.2.11.5)." "Topic Alias Maximum"
     0x23 TopicAlias Alias topic_alias "A number in place of the topic name, 1 to 65,535 (section 3.3.2.3.4)." "Topic Alias"
     0x24 MaximumQos Flag maximum_qos "The highest QoS the server takes: `false` is 0, `true` is 1 (section 3.2.2.3.4)." "Maximum QoS"
     0x25 RetainAvailable Flag retain_available "Whether the server keeps retained messages (section 3.2.2.3.5)." "Retain Available"
     0x26 UserProperty Pair user_property "A name and a value of the user's own (section 3.1.2.11.8)." "User Property"
-    0x27 MaximumPacketSize NonZeroU32 maximum_packet_size "The largest packet accepted, in bytes, above 0 (section 3.1.2.11.4)." "Maximum Packet Size"
+    0x27 MaximumPacketSize NonZeroFour maximum_packet_size "The largest packet accepted, in bytes, above 0 (section 3.1.2.11.4)." "Maximum Packet Size"
     0x28 WildcardSubscriptionAvailable Flag wildcard_subscription_available "Whether filters may have wildcards (section 3.2.2.3.11)." "Wildcard Subscription Available"
     0x29 SubscriptionIdentifierAvailable Flag subscription_identifier_available "Whether subscription identifiers are supported (section 3.2.2.3.12)." "Subscription Identifier Available"
     0x2A SharedSubscriptionAvailable Flag shared_subscription_available "Whether shared subscriptions are supported (section 3.2.2.3.13)." "Shared Subscription Available"
@@ -355,271 +355,5 @@ fn ends_inside(error: Malformed) -> Malformed {
     match error {
         Malformed::Truncated => Malformed::PropertyLength,
         other => other,
-    }
-}
-
-/// The wire types of section 2.2.2.2, with the bounds that single properties put on them.
-mod kind {
-    use super::{
-        BinaryData, Malformed, PropertyId, Reader, Sink, TopicName, Utf8String, put_prefixed, put_u16,
-        put_u32, put_variable_byte_integer, variable_byte_integer_length,
-    };
-
-    /// A byte that is 0 or 1.
-    pub(super) struct Flag;
-
-    impl Flag {
-        #[inline]
-        pub(super) fn read(reader: &mut Reader<'_>, id: PropertyId) -> Result<bool, Malformed> {
-            match reader.u8()? {
-                0 => Ok(false),
-                1 => Ok(true),
-                _ => Err(Malformed::PropertyValue(id)),
-            }
-        }
-
-        pub(super) fn check(_: bool, _: PropertyId) -> Result<(), Malformed> {
-            Ok(())
-        }
-
-        pub(super) fn length(_: bool) -> usize {
-            1
-        }
-
-        pub(super) fn write(value: bool, out: &mut impl Sink) {
-            out.put_u8(u8::from(value));
-        }
-    }
-
-    /// A Two Byte Integer.
-    pub(super) struct U16;
-
-    impl U16 {
-        #[inline]
-        pub(super) fn read(reader: &mut Reader<'_>, _: PropertyId) -> Result<u16, Malformed> {
-            reader.u16()
-        }
-
-        pub(super) fn check(_: u16, _: PropertyId) -> Result<(), Malformed> {
-            Ok(())
-        }
-
-        pub(super) fn length(_: u16) -> usize {
-            2
-        }
-
-        pub(super) fn write(value: u16, out: &mut impl Sink) {
-            put_u16(out, value);
-        }
-    }
-
-    /// A Four Byte Integer.
-    pub(super) struct U32;
-
-    impl U32 {
-        #[inline]
-        pub(super) fn read(reader: &mut Reader<'_>, _: PropertyId) -> Result<u32, Malformed> {
-            reader.u32()
-        }
-
-        pub(super) fn check(_: u32, _: PropertyId) -> Result<(), Malformed> {
-            Ok(())
-        }
-
-        pub(super) fn length(_: u32) -> usize {
-            4
-        }
-
-        pub(super) fn write(value: u32, out: &mut impl Sink) {
-            put_u32(out, value);
-        }
-    }
-
-    /// A Variable Byte Integer above 0.
-    pub(super) struct VarInt;
-
-    impl VarInt {
-        #[inline]
-        pub(super) fn read(reader: &mut Reader<'_>, id: PropertyId) -> Result<u32, Malformed> {
-            let value = reader.variable_byte_integer()?;
-            Self::check(value, id)?;
-            Ok(value)
-        }
-
-        pub(super) fn check(value: u32, id: PropertyId) -> Result<(), Malformed> {
-            if value == 0 || value > crate::VARIABLE_BYTE_INTEGER_MAX {
-                return Err(Malformed::PropertyValue(id));
-            }
-            Ok(())
-        }
-
-        pub(super) fn length(value: u32) -> usize {
-            variable_byte_integer_length(value) as usize
-        }
-
-        pub(super) fn write(value: u32, out: &mut impl Sink) {
-            put_variable_byte_integer(out, value);
-        }
-    }
-
-    /// A Two Byte Integer above 0.
-    pub(super) struct NonZeroU16;
-
-    impl NonZeroU16 {
-        #[inline]
-        pub(super) fn read(reader: &mut Reader<'_>, id: PropertyId) -> Result<super::NonZeroU16, Malformed> {
-            super::NonZeroU16::new(reader.u16()?).ok_or(Malformed::PropertyValue(id))
-        }
-
-        pub(super) fn check(_: super::NonZeroU16, _: PropertyId) -> Result<(), Malformed> {
-            Ok(())
-        }
-
-        pub(super) fn length(_: super::NonZeroU16) -> usize {
-            2
-        }
-
-        pub(super) fn write(value: super::NonZeroU16, out: &mut impl Sink) {
-            put_u16(out, value.get());
-        }
-    }
-
-    /// A Four Byte Integer above 0.
-    pub(super) struct NonZeroU32;
-
-    impl NonZeroU32 {
-        #[inline]
-        pub(super) fn read(reader: &mut Reader<'_>, id: PropertyId) -> Result<super::NonZeroU32, Malformed> {
-            super::NonZeroU32::new(reader.u32()?).ok_or(Malformed::PropertyValue(id))
-        }
-
-        pub(super) fn check(_: super::NonZeroU32, _: PropertyId) -> Result<(), Malformed> {
-            Ok(())
-        }
-
-        pub(super) fn length(_: super::NonZeroU32) -> usize {
-            4
-        }
-
-        pub(super) fn write(value: super::NonZeroU32, out: &mut impl Sink) {
-            put_u32(out, value.get());
-        }
-    }
-
-    /// A topic alias: a Two Byte Integer above 0 with an error of its own.
-    pub(super) struct Alias;
-
-    impl Alias {
-        #[inline]
-        pub(super) fn read(reader: &mut Reader<'_>, _: PropertyId) -> Result<super::NonZeroU16, Malformed> {
-            // [v5 MQTT-3.3.2-8]
-            super::NonZeroU16::new(reader.u16()?).ok_or(Malformed::TopicAliasZero)
-        }
-
-        pub(super) fn check(_: super::NonZeroU16, _: PropertyId) -> Result<(), Malformed> {
-            Ok(())
-        }
-
-        pub(super) fn length(_: super::NonZeroU16) -> usize {
-            2
-        }
-
-        pub(super) fn write(value: super::NonZeroU16, out: &mut impl Sink) {
-            put_u16(out, value.get());
-        }
-    }
-
-    /// A UTF-8 Encoded String.
-    pub(super) struct Text;
-
-    impl Text {
-        #[inline]
-        pub(super) fn read<'a>(reader: &mut Reader<'a>, _: PropertyId) -> Result<Utf8String<'a>, Malformed> {
-            reader.utf8_string()
-        }
-
-        pub(super) fn check(_: Utf8String<'_>, _: PropertyId) -> Result<(), Malformed> {
-            Ok(())
-        }
-
-        pub(super) fn length(value: Utf8String<'_>) -> usize {
-            2 + value.as_str().len()
-        }
-
-        pub(super) fn write(value: Utf8String<'_>, out: &mut impl Sink) {
-            put_prefixed(out, value.as_str().as_bytes());
-        }
-    }
-
-    /// A UTF-8 Encoded String that is a topic name.
-    pub(super) struct Topic;
-
-    impl Topic {
-        #[inline]
-        pub(super) fn read<'a>(reader: &mut Reader<'a>, _: PropertyId) -> Result<TopicName<'a>, Malformed> {
-            // [v5 MQTT-3.3.2-13] [v5 MQTT-3.3.2-14]
-            TopicName::new(reader.str()?).map_err(Malformed::ResponseTopic)
-        }
-
-        pub(super) fn check(_: TopicName<'_>, _: PropertyId) -> Result<(), Malformed> {
-            Ok(())
-        }
-
-        pub(super) fn length(value: TopicName<'_>) -> usize {
-            2 + value.as_str().len()
-        }
-
-        pub(super) fn write(value: TopicName<'_>, out: &mut impl Sink) {
-            put_prefixed(out, value.as_str().as_bytes());
-        }
-    }
-
-    /// Binary Data.
-    pub(super) struct Binary;
-
-    impl Binary {
-        #[inline]
-        pub(super) fn read<'a>(reader: &mut Reader<'a>, _: PropertyId) -> Result<BinaryData<'a>, Malformed> {
-            reader.binary()
-        }
-
-        pub(super) fn check(_: BinaryData<'_>, _: PropertyId) -> Result<(), Malformed> {
-            Ok(())
-        }
-
-        pub(super) fn length(value: BinaryData<'_>) -> usize {
-            2 + value.as_bytes().len()
-        }
-
-        pub(super) fn write(value: BinaryData<'_>, out: &mut impl Sink) {
-            put_prefixed(out, value.as_bytes());
-        }
-    }
-
-    /// A UTF-8 String Pair.
-    pub(super) struct Pair;
-
-    impl Pair {
-        #[inline]
-        pub(super) fn read<'a>(
-            reader: &mut Reader<'a>,
-            _: PropertyId,
-        ) -> Result<(Utf8String<'a>, Utf8String<'a>), Malformed> {
-            // [v5 MQTT-1.5.7-1]
-            Ok((reader.utf8_string()?, reader.utf8_string()?))
-        }
-
-        pub(super) fn check(_: (Utf8String<'_>, Utf8String<'_>), _: PropertyId) -> Result<(), Malformed> {
-            Ok(())
-        }
-
-        pub(super) fn length(value: (Utf8String<'_>, Utf8String<'_>)) -> usize {
-            4 + value.0.as_str().len() + value.1.as_str().len()
-        }
-
-        pub(super) fn write(value: (Utf8String<'_>, Utf8String<'_>), out: &mut impl Sink) {
-            put_prefixed(out, value.0.as_str().as_bytes());
-            put_prefixed(out, value.1.as_str().as_bytes());
-        }
     }
 }

@@ -1,12 +1,11 @@
-//! One connection: its parts, what goes in, what comes out. What arriving packets do is in `on/`.
+//! One connection: its parts, what goes in, what comes out. What arriving packets do is in `on/`, how it
+//! ends in `closing`.
 
-use alloc::format;
 use alloc::vec::Vec;
 
 use colibri_codec::{
-    Connack, Connect, Disconnect, EncodeError, Frame, Malformed, Packet, PacketId, PacketType, Pingreq,
-    Property, Publish, QoS, ReasonCode, Suback, Subscribe, Unsuback, UnsubackReason, Unsubscribe, Utf8String,
-    Version,
+    Connack, Connect, EncodeError, Frame, Packet, PacketId, PacketType, Pingreq, Property, Publish, QoS,
+    ReasonCode, Suback, Subscribe, Unsuback, UnsubackReason, Unsubscribe, Utf8String, Version,
 };
 
 use crate::alias::{IncomingAliases, OutgoingAliases};
@@ -127,6 +126,10 @@ impl<M: Kept> Connection<M> {
     ) -> Result<Event<'a, M>, Violation> {
         self.keep_alive.received(now);
         let packet_type = self.admit(&frame)?;
+        if self.state == State::AwaitingConnect {
+            // What is wrong with a CONNECT is said in the version that it asks for.
+            self.version = Connect::peek_version(frame.body()).unwrap_or(self.version);
+        }
         if packet_type == PacketType::Publish {
             return self.on_publish(Publish::decode(frame, self.version)?, now, out);
         }
@@ -181,7 +184,8 @@ impl<M: Kept> Connection<M> {
         }
     }
 
-    /// Server: accepts the connection with `session`, and begins to send again what that has under way.
+    /// Server: accepts the connection with `session`, and begins to send again what that has under way. A
+    /// client that takes no packet of the size of the CONNACK finds the connection closed.
     // [v5 MQTT-3.1.4-5] [v5 MQTT-3.2.0-1] [v3.1.1 MQTT-3.1.4-4] [v3.1.1 MQTT-3.2.0-1]
     pub fn accept(&mut self, acceptance: &Acceptance<'_>, session: Session<M>, now: Time, out: &mut Vec<u8>) {
         debug_assert_eq!(self.state, State::Deciding);
@@ -193,83 +197,38 @@ impl<M: Kept> Connection<M> {
             properties.extend(acceptance.server_keep_alive.map(Property::ServerKeepAlive));
             properties.extend_from_slice(acceptance.properties);
         }
-        if let Some(keep_alive) = acceptance.server_keep_alive {
-            self.keep_alive = KeepAlive::new(keep_alive, now);
+        // Before 5.0 the client could not be told. [v5 MQTT-3.2.2-22]
+        if let Some(keep_alive) = acceptance.server_keep_alive.filter(|_| self.version.has_properties()) {
+            self.keep_alive.change(keep_alive);
         }
+        // How long this end took to decide is not the client's silence.
+        self.keep_alive.received(now);
         let send_maximum = acceptance.send_maximum.unwrap_or(u16::MAX);
         self.peer.receive_maximum = self.peer.receive_maximum.min(send_maximum);
-        let properties = colibri_codec::Properties::new(&properties);
-        let session_present = acceptance.session_present;
-        let connack = Connack { session_present, reason: ReasonCode::Success, properties };
+        if !self.peer_takes(accepting(acceptance, &properties).length(self.version)) {
+            // [v5 MQTT-3.2.2-19] [v5 MQTT-3.2.2-20]
+            properties.retain(|property| {
+                !matches!(property, Property::ReasonString(_) | Property::UserProperty(_))
+            });
+        }
+        let connack = accepting(acceptance, &properties);
+        // [v5 MQTT-3.1.2-24]
+        if !self.peer_takes(connack.length(self.version)) {
+            self.session = session;
+            self.state = State::Closed;
+            return;
+        }
         let written = connack.encode(self.version, out);
         debug_assert!(written.is_ok(), "{written:?}");
         self.open(session, now, out);
     }
 
-    /// Server: refuses the connection, which is closed then. Where 3.x has no return code for the
-    /// reason, nothing is written. [v3.1.1 MQTT-3.2.2-6]
-    // [v5 MQTT-3.2.2-7] [v3.1.1 MQTT-3.2.2-5]
-    pub fn refuse(&mut self, reason: ReasonCode, properties: &[Property<'_>], out: &mut Vec<u8>) {
-        let full =
-            Connack { properties: colibri_codec::Properties::new(properties), ..Connack::refused(reason) };
-        // [v5 MQTT-3.2.2-19] [v5 MQTT-3.2.2-20]
-        let fits = full.length(self.version).is_ok_and(|length| length <= self.peer.maximum_packet_size);
-        let connack = if fits { full } else { Connack::refused(reason) };
-        if connack.encode(self.version, out).is_err() {
-            debug_assert!(!self.version.has_properties());
-        }
-        self.state = State::Closed;
-    }
-
-    /// Ends the connection with a DISCONNECT, where this end may send one, and closes it.
-    // [v5 MQTT-3.14.0-1] [v5 MQTT-3.14.4-1] [v3.1.1 MQTT-3.14.4-2]
-    pub fn disconnect(&mut self, disconnect: &Disconnect<'_>, out: &mut Vec<u8>) {
-        let open = self.state == State::Open;
-        self.state = State::Closed;
-        if !open || !self.role.may_send(PacketType::Disconnect, self.version) {
-            return;
-        }
-        // [v5 MQTT-3.14.2-3] [v5 MQTT-3.14.2-4]
-        let fits =
-            disconnect.length(self.version).is_ok_and(|length| length <= self.peer.maximum_packet_size);
-        let bare = Disconnect::new(disconnect.reason);
-        let written = if fits { disconnect } else { &bare }.encode(self.version, out);
-        debug_assert!(written.is_ok(), "{written:?}");
-    }
-
-    /// Tells the peer what it did wrong, as far as the version and the state allow, and closes.
-    // [v5 MQTT-4.13.1-1] [v5 MQTT-4.13.2-1] [v3.1.1 MQTT-4.8.0-1]
-    pub fn fail(&mut self, violation: Violation, out: &mut Vec<u8>) {
-        let text = format!("{violation}");
-        let reason_string = Utf8String::new(&text).ok().map(Property::ReasonString);
-        let properties = reason_string.as_slice();
-        let reason = violation.reason_code();
-        match (self.state, self.role) {
-            (State::AwaitingConnect, Role::Server) => self.fail_connect(violation, properties, out),
-            (State::Deciding, Role::Server) if self.version.has_properties() => {
-                self.refuse(reason, properties, out);
-            }
-            // Before 5.0 a client tells nothing: a DISCONNECT would say that all is well.
-            (State::Open, _) if self.version.has_properties() => {
-                let properties = colibri_codec::Properties::new(properties);
-                self.disconnect(&Disconnect { reason, properties }, out);
-            }
-            (
-                State::Open
-                | State::Deciding
-                | State::AwaitingConnack
-                | State::AwaitingConnect
-                | State::Closed,
-                _,
-            ) => {
-                self.state = State::Closed;
-            }
-        }
-    }
-
     /// Server: answers a SUBSCRIBE.
     // [v5 MQTT-3.8.4-1] [v5 MQTT-3.8.4-2] [v3.1.1 MQTT-3.8.4-1] [v3.1.1 MQTT-3.8.4-2]
     pub fn suback(&mut self, packet_id: PacketId, reasons: &[ReasonCode], now: Time, out: &mut Vec<u8>) {
+        if self.state != State::Open {
+            return;
+        }
         let reasons = colibri_codec::Sequence::new(reasons);
         let suback = Suback { packet_id, properties: colibri_codec::Properties::EMPTY, reasons };
         let written = suback.encode(self.version, out);
@@ -286,6 +245,9 @@ impl<M: Kept> Connection<M> {
         now: Time,
         out: &mut Vec<u8>,
     ) {
+        if self.state != State::Open {
+            return;
+        }
         let reasons = colibri_codec::Sequence::new(reasons);
         let unsuback = Unsuback { packet_id, properties: colibri_codec::Properties::EMPTY, reasons };
         let written = unsuback.encode(self.version, out);
@@ -294,7 +256,7 @@ impl<M: Kept> Connection<M> {
     }
 
     /// Client: sends a SUBSCRIBE under an identifier of its own, which is returned; whatever identifier
-    /// `subscribe` has is replaced. `Ok(None)` if all identifiers are in use.
+    /// `subscribe` has is replaced. `Ok(None)` if all identifiers are in use or the connection is not open.
     ///
     /// # Errors
     /// [`EncodeError`] when the packet cannot be written.
@@ -304,6 +266,9 @@ impl<M: Kept> Connection<M> {
         now: Time,
         out: &mut Vec<u8>,
     ) -> Result<Option<PacketId>, EncodeError> {
+        if self.state != State::Open {
+            return Ok(None);
+        }
         let Some(packet_id) = self.session.outgoing.begin(Stage::AwaitingSuback, None) else {
             return Ok(None);
         };
@@ -322,6 +287,9 @@ impl<M: Kept> Connection<M> {
         now: Time,
         out: &mut Vec<u8>,
     ) -> Result<Option<PacketId>, EncodeError> {
+        if self.state != State::Open {
+            return Ok(None);
+        }
         let Some(packet_id) = self.session.outgoing.begin(Stage::AwaitingUnsuback, None) else {
             return Ok(None);
         };
@@ -332,6 +300,9 @@ impl<M: Kept> Connection<M> {
 
     /// Client: sends a PINGREQ now.
     pub fn ping(&mut self, now: Time, out: &mut Vec<u8>) {
+        if self.state != State::Open {
+            return;
+        }
         Pingreq.encode(out);
         self.keep_alive.sent(now);
         self.keep_alive.pinged(now);
@@ -389,7 +360,12 @@ impl<M: Kept> Connection<M> {
             if !self.role.other().may_send(packet_type, self.version) {
                 return Err(Violation::WrongDirection(packet_type));
             }
-            return Ok(packet_type);
+            // However they are made. [v5 MQTT-3.1.0-2] [v5 MQTT-3.2.0-2] [v3.1.1 MQTT-3.1.0-2]
+            return match packet_type {
+                PacketType::Connect => Err(Violation::SecondConnect),
+                PacketType::Connack => Err(Violation::UnexpectedConnack),
+                other => Ok(other),
+            };
         }
         match (self.state, packet_type) {
             (State::AwaitingConnect, PacketType::Connect)
@@ -413,26 +389,12 @@ impl<M: Kept> Connection<M> {
         if self.peer.topic_alias_maximum > 0 {
             self.outgoing_aliases = Some(OutgoingAliases::new(self.peer.topic_alias_maximum));
         }
-        self.keep_alive.sent(now);
         self.resend(now, out);
     }
 
-    /// Tells a client that never connected what was wrong with its CONNECT.
-    fn fail_connect(&mut self, violation: Violation, properties: &[Property<'_>], out: &mut Vec<u8>) {
-        match violation {
-            Violation::Malformed(Malformed::ProtocolVersion(level)) => {
-                // A client of what may follow 5.0 reads the form of 5.0, all others that of 3.1.1.
-                // [v5 MQTT-3.1.2-2] [v3.1.1 MQTT-3.1.2-2]
-                self.version = if level == Version::V5.level() + 1 { Version::V5 } else { Version::V3_1_1 };
-                self.refuse(ReasonCode::UnsupportedProtocolVersion, &[], out);
-            }
-            // [v5 MQTT-3.1.4-1] [v3.1.1 MQTT-3.1.4-1]
-            Violation::Malformed(Malformed::ProtocolName) | Violation::ConnectMissing(_) => {
-                self.state = State::Closed;
-            }
-            _ if self.version.has_properties() => self.refuse(violation.reason_code(), properties, out),
-            _ => self.state = State::Closed,
-        }
+    /// Whether the peer takes a packet of this size.
+    pub(crate) fn peer_takes(&self, length: Result<u32, EncodeError>) -> bool {
+        length.is_ok_and(|length| length <= self.peer.maximum_packet_size)
     }
 
     fn finish_request(
@@ -463,5 +425,14 @@ impl<M: Kept> Connection<M> {
             QoS::AtMostOnce | QoS::AtLeastOnce => Stage::AwaitingPuback,
             QoS::ExactlyOnce => Stage::AwaitingPubrec,
         }
+    }
+}
+
+/// The CONNACK of an accepted connection.
+const fn accepting<'a>(acceptance: &Acceptance<'_>, properties: &'a [Property<'a>]) -> Connack<'a> {
+    Connack {
+        session_present: acceptance.session_present,
+        reason: ReasonCode::Success,
+        properties: colibri_codec::Properties::new(properties),
     }
 }

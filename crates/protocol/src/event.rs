@@ -10,7 +10,8 @@ use colibri_codec::{
 pub enum Event<'a, M> {
     /// Nothing to do: the connection dealt with the packet.
     Handled,
-    /// Server: a client wants to connect. Answer with `accept` or `refuse`.
+    /// Server: a client wants to connect. Answer with `accept` or `refuse`, and keep back until then what
+    /// the client has sent behind it, save AUTH and DISCONNECT.
     Connect(Connect<'a>),
     /// Client: the server has answered. If it accepted, the connection is open.
     Connack(Connack<'a>),
@@ -67,7 +68,8 @@ impl Topic<'_> {
 pub struct Delivered<'a, M> {
     /// The identifier, which is free again.
     pub packet_id: PacketId,
-    /// What the receiver said; before 5.0 always success.
+    /// What the receiver said; before 5.0 always success. Packet Identifier not found is no failure: the
+    /// receiver had finished a QoS 2 message before the connection was lost (section 3.7.2.1).
     pub reason: ReasonCode,
     /// What the receiver added.
     pub properties: Properties<'a>,

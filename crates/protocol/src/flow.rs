@@ -26,6 +26,11 @@ impl Quota {
         true
     }
 
+    /// Takes one although there may be none: an exchange of the connection before goes on in this one.
+    pub(crate) const fn occupy(&mut self) {
+        self.used = self.used.saturating_add(1);
+    }
+
     /// Gives one back; never more than were there to begin with.
     pub(crate) const fn give_back(&mut self) {
         self.used = self.used.saturating_sub(1);

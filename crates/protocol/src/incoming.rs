@@ -47,6 +47,12 @@ impl PacketIdSet {
         true
     }
 
+    pub(crate) fn contains(&self, id: PacketId) -> bool {
+        let (word, bit) = split(id);
+        let index = self.words.binary_search_by_key(&word, |entry| entry.0);
+        index.is_ok_and(|index| self.words.get(index).is_some_and(|(_, bits)| bits & bit != 0))
+    }
+
     pub(crate) const fn len(&self) -> usize {
         self.length as usize
     }

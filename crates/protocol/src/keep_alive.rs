@@ -30,6 +30,11 @@ impl KeepAlive {
         Self { interval, last_received: now, last_sent: now, ping_sent: None }
     }
 
+    /// Another interval, for the silence that has already begun.
+    pub(crate) const fn change(&mut self, interval: u16) {
+        self.interval = interval;
+    }
+
     pub(crate) const fn received(&mut self, now: Time) {
         self.last_received = now;
     }

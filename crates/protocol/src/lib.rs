@@ -93,6 +93,7 @@
 extern crate alloc;
 
 mod alias;
+mod closing;
 mod connection;
 mod error;
 mod event;

@@ -17,6 +17,7 @@ use alloc::vec::Vec;
 use colibri_codec::PacketId;
 
 use crate::Kept;
+use crate::incoming::PacketIdSet;
 use crate::packet_id::{self, Counter, distance};
 use crate::waiting::Waiting;
 
@@ -44,7 +45,7 @@ pub(crate) struct Exchange<M> {
     pub(crate) id: PacketId,
     pub(crate) stage: Stage,
     /// Whether its PUBLISH has to be sent again on this connection before anything new is.
-    resend: bool,
+    pub(crate) resend: bool,
     /// What is needed to send it again; `None` in a session that ends with its connection.
     pub(crate) kept: Option<M>,
 }
@@ -55,10 +56,17 @@ pub(crate) struct Outgoing<M> {
     counter: Counter,
     /// In the order of sending, which is that of the identifiers. The first is never `Done`.
     queue: VecDeque<Exchange<M>>,
+    /// How many in the queue are `Done`.
+    done: usize,
     /// Older than all in the queue, oldest first.
-    aside: Vec<Exchange<M>>,
+    aside: VecDeque<Exchange<M>>,
+    /// The identifiers of those.
+    aside_ids: PacketIdSet,
     /// How many exchanges are marked `resend`.
     resends: usize,
+    /// How many of the oldest exchanges are known not to be marked `resend`, so that sending thousands
+    /// again looks at each of them once.
+    settled: usize,
     /// How many PUBRECs have come.
     pubrecs: u32,
     /// Messages that no identifier or quota was free for, oldest first.
@@ -70,8 +78,11 @@ impl<M> Default for Outgoing<M> {
         Self {
             counter: Counter::default(),
             queue: VecDeque::new(),
-            aside: Vec::new(),
+            done: 0,
+            aside: VecDeque::new(),
+            aside_ids: PacketIdSet::default(),
             resends: 0,
+            settled: 0,
             pubrecs: 0,
             waiting: Waiting::default(),
         }
@@ -85,12 +96,14 @@ impl<M> Outgoing<M> {
     pub(crate) fn begin(&mut self, stage: Stage, kept: Option<M>) -> Option<PacketId> {
         let mut id = self.counter.take();
         if !self.queue.is_empty() || !self.aside.is_empty() {
-            if self.queue.len() + self.aside.len() >= usize::from(packet_id::COUNT) {
+            if self.queue.len() - self.done + self.aside.len() >= usize::from(packet_id::COUNT) {
                 return None;
             }
+            // What is moved aside step by step is never in the way of a new identifier in the queue.
             self.move_old_aside(id);
-            while self.find(id).is_some() {
+            while self.aside_ids.contains(id) {
                 id = self.counter.take();
+                self.move_old_aside(id);
             }
         }
         self.queue.push_back(Exchange { id, stage, resend: false, kept });
@@ -108,12 +121,15 @@ impl<M> Outgoing<M> {
     pub(crate) fn finish(&mut self, id: PacketId) -> Option<Exchange<M>> {
         match self.place(id)? {
             Place::Aside(index) => {
-                let exchange = self.aside.remove(index);
+                let exchange = self.aside.remove(index)?;
+                self.aside_ids.remove(id);
+                self.settled = self.settled.saturating_sub(1);
                 self.resends -= usize::from(exchange.resend);
                 Some(exchange)
             }
             Place::Queue(0) => {
                 let exchange = self.queue.pop_front()?;
+                self.settled = self.settled.saturating_sub(1);
                 self.resends -= usize::from(exchange.resend);
                 self.drop_done();
                 Some(exchange)
@@ -128,6 +144,7 @@ impl<M> Outgoing<M> {
                 };
                 exchange.stage = Stage::Done;
                 exchange.resend = false;
+                self.done += 1;
                 self.resends -= usize::from(ended.resend);
                 Some(ended)
             }
@@ -171,7 +188,14 @@ impl<M> Outgoing<M> {
             }
         }
         self.aside.retain(|exchange| exchange.stage != Stage::Done);
+        self.aside_ids = PacketIdSet::default();
+        for exchange in &self.aside {
+            self.aside_ids.insert(exchange.id);
+        }
+        self.done = self.queue.iter().filter(|exchange| exchange.stage == Stage::Done).count();
         self.drop_done();
+        self.settled = 0;
+        self.settle();
         releases.sort_unstable();
         releases.into_iter().map(|(_, id)| id).collect()
     }
@@ -187,16 +211,26 @@ impl<M> Outgoing<M> {
         if self.resends == 0 {
             return None;
         }
-        self.aside.iter().chain(self.queue.iter()).find(|exchange| exchange.resend)
+        self.aside.iter().chain(self.queue.iter()).skip(self.settled).find(|exchange| exchange.resend)
     }
 
     /// Notes that the PUBLISH of an exchange has been sent again.
     pub(crate) fn resent(&mut self, id: PacketId) {
-        if let Some(exchange) = self.find(id)
+        let next = match self.settled.checked_sub(self.aside.len()) {
+            Some(index) => self.queue.get_mut(index),
+            None => self.aside.get_mut(self.settled),
+        };
+        // Nearly always it is the oldest that was left.
+        let exchange = match next {
+            Some(exchange) if exchange.id == id => Some(exchange),
+            Some(_) | None => self.find(id),
+        };
+        if let Some(exchange) = exchange
             && core::mem::take(&mut exchange.resend)
         {
             self.resends -= 1;
         }
+        self.settle();
     }
 
     /// How many exchanges are open.
@@ -216,6 +250,9 @@ impl<M> Outgoing<M> {
         M: Kept,
     {
         self.resends = 0;
+        self.settled = 0;
+        self.done = 0;
+        self.aside_ids = PacketIdSet::default();
         let begun = self.aside.drain(..).chain(self.queue.drain(..)).filter_map(|exchange| {
             let arrived = matches!(exchange.stage, Stage::AwaitingPubcomp { .. });
             exchange.kept.filter(|_| !arrived)
@@ -243,18 +280,30 @@ impl<M> Outgoing<M> {
                 return Some(Place::Queue(index));
             }
         }
+        if !self.aside_ids.contains(id) {
+            return None;
+        }
         self.aside.iter().position(|exchange| exchange.id == id).map(Place::Aside)
+    }
+
+    fn settle(&mut self) {
+        let marks = self.aside.iter().chain(self.queue.iter()).skip(self.settled);
+        self.settled += marks.take_while(|exchange| !exchange.resend).count();
     }
 
     fn drop_done(&mut self) {
         while self.queue.front().is_some_and(|exchange| exchange.stage == Stage::Done) {
             self.queue.pop_front();
+            self.done -= 1;
+            self.settled = self.settled.saturating_sub(1);
         }
     }
 
     fn move_old_aside(&mut self, newest: PacketId) {
         while self.queue.front().is_some_and(|exchange| distance(exchange.id, newest) > SPAN_MAX) {
-            self.aside.extend(self.queue.pop_front());
+            let Some(oldest) = self.queue.pop_front() else { return };
+            self.aside_ids.insert(oldest.id);
+            self.aside.push_back(oldest);
             self.drop_done();
         }
     }

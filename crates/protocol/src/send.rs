@@ -6,14 +6,15 @@ use colibri_codec::{Delivery, PacketId, Properties, Property, Publish, Pubrel, Q
 
 use crate::alias::AliasUse;
 use crate::outgoing::Stage;
-use crate::{Connection, Kept, Publication, Role, Time};
+use crate::{Connection, Kept, Publication, Role, State, Time};
 
 /// What became of a message that was to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
     /// It is in the output; with QoS 1 and 2 under this identifier.
     Written(Option<PacketId>),
-    /// The peer's Receive Maximum is used up, or others wait: put it into the session's queue.
+    /// The peer's Receive Maximum is used up, others wait, or the connection is not open: put it into the
+    /// session's queue.
     Wait,
     /// It is larger than the peer accepts, and counts as delivered. [v5 MQTT-3.1.2-25]
     TooLarge,
@@ -46,7 +47,7 @@ impl<M: Kept> Connection<M> {
         now: Time,
         out: &mut Vec<u8>,
     ) -> Sent {
-        if self.has_backlog() && publication.qos > QoS::AtMostOnce {
+        if self.state != State::Open || self.has_backlog_for(publication.qos) {
             return Sent::Wait;
         }
         self.send_next(publication, keep, now, out)
@@ -61,15 +62,22 @@ impl<M: Kept> Connection<M> {
         out: &mut Vec<u8>,
         now: Time,
     ) -> Sent {
+        // [v5 MQTT-3.14.4-1] [v3.1.1 MQTT-3.14.4-2]
+        if self.state != State::Open {
+            return Sent::Wait;
+        }
         if encoded.bytes.len() > self.peer.maximum_packet_size as usize {
             return Sent::TooLarge;
+        }
+        if self.has_backlog_for(encoded.qos) {
+            return Sent::Wait;
         }
         if encoded.qos == QoS::AtMostOnce {
             out.extend_from_slice(encoded.bytes);
             self.keep_alive.sent(now);
             return Sent::Written(None);
         }
-        if self.has_backlog() || self.send_quota.is_used_up() {
+        if self.send_quota.is_used_up() {
             return Sent::Wait;
         }
         let Some(id) = self.session.outgoing.begin(Self::stage_for(encoded.qos), keep()) else {
@@ -101,13 +109,8 @@ impl<M: Kept> Connection<M> {
         bytes: &mut Vec<u8>,
     ) -> Result<usize, colibri_codec::EncodeError> {
         let mut list = PropertyList::default();
-        list.fill(publication, None, version, now);
-        let delivery = match publication.qos {
-            QoS::AtMostOnce => Delivery::AtMostOnce,
-            QoS::AtLeastOnce => Delivery::AtLeastOnce(PLACEHOLDER),
-            QoS::ExactlyOnce => Delivery::ExactlyOnce(PLACEHOLDER),
-        };
-        let publish = packet(publication, delivery, false, list.properties(publication));
+        list.fill(publication, AliasUse::None, version, now);
+        let publish = draft(publication, AliasUse::None, &list);
         let start = bytes.len();
         publish.encode(version, bytes)?;
         Ok(publish.packet_id_offset(bytes.len() - start, version))
@@ -116,7 +119,7 @@ impl<M: Kept> Connection<M> {
     /// Sends what waits, as far as the peer's Receive Maximum and `room` bytes of output go; says whether
     /// more is waiting that only needs room.
     ///
-    /// `dropped` is told of each message that is not sent at all, and why.
+    /// `dropped` is told of each message that is not sent, or not again, and why.
     pub fn pump(
         &mut self,
         room: usize,
@@ -124,9 +127,12 @@ impl<M: Kept> Connection<M> {
         out: &mut Vec<u8>,
         mut dropped: impl FnMut(M, Sent),
     ) -> bool {
+        if self.state != State::Open {
+            return false;
+        }
         let start = out.len();
         loop {
-            if !self.resend_next(now, out) {
+            if !self.resend_next(now, out, &mut dropped) {
                 let Some(first) = self.session.outgoing.waiting.front() else { return false };
                 let blocked = first.publication().qos > QoS::AtMostOnce && self.send_quota.is_used_up();
                 if blocked || self.session.outgoing.has_resends() {
@@ -147,6 +153,17 @@ impl<M: Kept> Connection<M> {
     #[inline]
     pub fn has_backlog(&self) -> bool {
         !self.session.outgoing.waiting.is_empty() || self.session.outgoing.has_resends()
+    }
+
+    /// Whether a message of this QoS has to wait behind others. Those of QoS 0 do not wait for quota, but
+    /// keep their order.
+    // [v5 MQTT-4.6.0-5] [v3.1.1 MQTT-4.6.0-6]
+    #[inline]
+    fn has_backlog_for(&self, qos: QoS) -> bool {
+        match qos {
+            QoS::AtMostOnce => self.session.outgoing.waiting.has_at_most_once(),
+            QoS::AtLeastOnce | QoS::ExactlyOnce => self.has_backlog(),
+        }
     }
 
     /// Sends the message that waited longest; `false` if it has to go on waiting.
@@ -187,17 +204,18 @@ impl<M: Kept> Connection<M> {
             return Sent::NotSupported;
         }
         let aliases = self.outgoing_aliases.as_ref();
-        let alias = aliases.map_or(AliasUse::None, |aliases| aliases.look_up(publication.topic));
+        let mut alias = aliases.map_or(AliasUse::None, |aliases| aliases.look_up(publication.topic));
         let mut list = PropertyList::default();
-        list.fill(publication, Some(alias), self.version, now);
-        let mut publish = packet(publication, Delivery::AtMostOnce, false, list.properties(publication));
-        if matches!(alias, AliasUse::Instead(_)) {
-            publish.topic = None;
+        list.fill(publication, alias, self.version, now);
+        if alias != AliasUse::None && !self.fits(&draft(publication, alias, &list)) {
+            // The alias may be what is too much.
+            alias = AliasUse::None;
+            list = PropertyList::default();
+            list.fill(publication, alias, self.version, now);
         }
-        let extra = if publication.qos > QoS::AtMostOnce { 2 } else { 0 };
-        let length = publish.length(self.version);
+        let mut publish = draft(publication, alias, &list);
         // [v5 MQTT-3.1.2-24] [v5 MQTT-3.2.2-15]
-        if !length.is_ok_and(|length| length.saturating_add(extra) <= self.peer.maximum_packet_size) {
+        if !self.fits(&publish) {
             return Sent::TooLarge;
         }
         if publication.qos > QoS::AtMostOnce {
@@ -219,6 +237,11 @@ impl<M: Kept> Connection<M> {
         Sent::Written(publish.delivery.packet_id())
     }
 
+    /// Whether the peer takes a packet of this size.
+    fn fits(&self, publish: &Publish<'_>) -> bool {
+        publish.length(self.version).is_ok_and(|length| length <= self.peer.maximum_packet_size)
+    }
+
     fn server_takes(&self, publication: &Publication<'_>) -> bool {
         let qos_taken = match self.peer.maximum_qos {
             None => true,
@@ -234,42 +257,64 @@ impl<M: Kept> Connection<M> {
         for id in self.session.outgoing.resume() {
             let written = Pubrel::new(id, ReasonCode::Success).encode(self.version, out);
             debug_assert!(written.is_ok(), "{written:?}");
+            // The receiver still works on these messages, so they count towards its Receive Maximum.
+            self.send_quota.occupy();
+            self.keep_alive.sent(now);
         }
-        self.keep_alive.sent(now);
+    }
+
+    /// Ends an exchange: gives its quota back, if it took any on this connection, and what was kept.
+    pub(crate) fn finish_exchange(&mut self, id: PacketId) -> Option<M> {
+        let exchange = self.session.outgoing.finish(id)?;
+        if !exchange.resend {
+            self.send_quota.give_back();
+        }
+        exchange.kept
     }
 
     /// Sends the oldest PUBLISH again that has to be; `false` if there is none or the quota is used up.
-    fn resend_next(&mut self, now: Time, out: &mut Vec<u8>) -> bool {
+    fn resend_next(&mut self, now: Time, out: &mut Vec<u8>, dropped: &mut impl FnMut(M, Sent)) -> bool {
         if self.send_quota.is_used_up() {
             return false;
         }
         let Some(exchange) = self.session.outgoing.next_resend() else { return false };
         let id = exchange.id;
-        // Once sent, a message does not expire any more. [v5 MQTT-4.3.3-7]
-        let length = exchange.kept.as_ref().and_then(|kept| {
-            let publication = kept.publication();
-            let mut list = PropertyList::default();
-            list.fill(&publication, None, self.version, now);
-            let qos =
-                if exchange.stage == Stage::AwaitingPubrec { QoS::ExactlyOnce } else { QoS::AtLeastOnce };
-            // [v5 MQTT-3.3.1-1] [v3.1.1 MQTT-3.3.1-1]
-            let publish = packet(&publication, delivery(qos, id), true, list.properties(&publication));
-            let fits =
-                publish.length(self.version).is_ok_and(|length| length <= self.peer.maximum_packet_size);
-            (fits && publish.encode(self.version, out).is_ok()).then_some(())
+        let qos = if exchange.stage == Stage::AwaitingPubrec { QoS::ExactlyOnce } else { QoS::AtLeastOnce };
+        // Where nothing was kept nothing can be sent, and nobody is told.
+        let sent = exchange.kept.as_ref().map_or(Sent::TooLarge, |kept| {
+            self.write_again(&kept.publication(), delivery(qos, id), now, out)
         });
-        match length {
-            Some(()) => {
-                self.session.outgoing.resent(id);
-                self.send_quota.take();
-                self.keep_alive.sent(now);
-            }
-            // Nothing was kept, or the new connection takes no packet of that size. [v5 MQTT-3.1.2-25]
-            None => {
-                self.session.outgoing.finish(id);
-            }
+        if let Sent::Written(_) = sent {
+            self.session.outgoing.resent(id);
+            self.send_quota.take();
+            self.keep_alive.sent(now);
+        } else if let Some(kept) = self.session.outgoing.finish(id).and_then(|exchange| exchange.kept) {
+            dropped(kept, sent);
         }
         true
+    }
+
+    /// Writes a PUBLISH again. Once sent, a message does not expire any more. [v5 MQTT-4.3.3-7]
+    fn write_again(
+        &self,
+        publication: &Publication<'_>,
+        delivery: Delivery,
+        now: Time,
+        out: &mut Vec<u8>,
+    ) -> Sent {
+        // [v5 MQTT-3.2.2-11] [v5 MQTT-3.2.2-14]
+        if self.role == Role::Client && !self.server_takes(publication) {
+            return Sent::NotSupported;
+        }
+        let mut list = PropertyList::default();
+        list.fill(publication, AliasUse::None, self.version, now);
+        // [v5 MQTT-3.3.1-1] [v3.1.1 MQTT-3.3.1-1]
+        let publish = packet(publication, delivery, true, list.properties(publication));
+        // The new connection may take no packet of that size. [v5 MQTT-3.1.2-25]
+        if !self.fits(&publish) || publish.encode(self.version, out).is_err() {
+            return Sent::TooLarge;
+        }
+        Sent::Written(delivery.packet_id())
     }
 }
 
@@ -303,14 +348,24 @@ fn packet<'a>(
     }
 }
 
-/// The properties that this end adds to a message: seldom any, seldom more than four.
-#[derive(Default)]
-struct PropertyList {
-    all: Vec<Property<'static>>,
+/// What is to be sent for the first time, under a placeholder that has the length of an identifier.
+fn draft<'a>(publication: &Publication<'a>, alias: AliasUse, list: &'a PropertyList<'_>) -> Publish<'a> {
+    let delivery = delivery(publication.qos, PLACEHOLDER);
+    let mut publish = packet(publication, delivery, false, list.properties(publication));
+    if let AliasUse::Instead(_) = alias {
+        publish.topic = None;
+    }
+    publish
 }
 
-impl PropertyList {
-    fn fill(&mut self, publication: &Publication<'_>, alias: Option<AliasUse>, version: Version, now: Time) {
+/// The properties that this end adds to a message: seldom any, seldom more than four.
+#[derive(Default)]
+struct PropertyList<'p> {
+    all: Vec<Property<'p>>,
+}
+
+impl<'p> PropertyList<'p> {
+    fn fill(&mut self, publication: &Publication<'p>, alias: AliasUse, version: Version, now: Time) {
         if !version.has_properties() {
             return;
         }
@@ -321,11 +376,21 @@ impl PropertyList {
             publication.subscription_identifiers.iter().map(|id| Property::SubscriptionIdentifier(*id)),
         );
         match alias {
-            Some(AliasUse::Set(alias) | AliasUse::Instead(alias)) => {
-                self.all.push(Property::TopicAlias(alias))
-            }
-            Some(AliasUse::None) | None => {}
+            AliasUse::Set(alias) | AliasUse::Instead(alias) => self.all.push(Property::TopicAlias(alias)),
+            AliasUse::None => {}
         }
+        self.take_list(publication.properties);
+    }
+
+    /// A message's properties are bytes, a list, or a list in front of bytes. The list makes way for this
+    /// one and so moves into it.
+    fn take_list(&mut self, properties: Properties<'p>) {
+        if properties.is_empty() {
+            return;
+        }
+        let in_bytes = properties.with_list(&[]).iter().count();
+        let listed = properties.iter().count() - in_bytes;
+        self.all.extend(properties.iter().take(listed));
     }
 
     fn properties<'a>(&'a self, publication: &Publication<'a>) -> Properties<'a> {

@@ -2,6 +2,8 @@
 
 use alloc::collections::VecDeque;
 
+use colibri_codec::QoS;
+
 use crate::Kept;
 
 /// A queue that knows its size in bytes.
@@ -9,11 +11,13 @@ use crate::Kept;
 pub(crate) struct Waiting<M> {
     queue: VecDeque<M>,
     bytes: usize,
+    /// How many have QoS 0.
+    at_most_once: usize,
 }
 
 impl<M> Default for Waiting<M> {
     fn default() -> Self {
-        Self { queue: VecDeque::new(), bytes: 0 }
+        Self { queue: VecDeque::new(), bytes: 0, at_most_once: 0 }
     }
 }
 
@@ -24,6 +28,11 @@ impl<M> Waiting<M> {
 
     pub(crate) fn len(&self) -> usize {
         self.queue.len()
+    }
+
+    /// Whether a message of QoS 0 waits, which another of QoS 0 must not overtake.
+    pub(crate) const fn has_at_most_once(&self) -> bool {
+        self.at_most_once > 0
     }
 
     pub(crate) const fn bytes(&self) -> usize {
@@ -38,11 +47,13 @@ impl<M> Waiting<M> {
 impl<M: Kept> Waiting<M> {
     pub(crate) fn push_back(&mut self, message: M) {
         self.bytes += message.size();
+        self.at_most_once += usize::from(is_at_most_once(&message));
         self.queue.push_back(message);
     }
 
     pub(crate) fn push_front(&mut self, message: M) {
         self.bytes += message.size();
+        self.at_most_once += usize::from(is_at_most_once(&message));
         self.queue.push_front(message);
     }
 
@@ -53,6 +64,7 @@ impl<M: Kept> Waiting<M> {
     pub(crate) fn pop_front(&mut self) -> Option<M> {
         let message = self.queue.pop_front()?;
         self.bytes = self.bytes.saturating_sub(message.size());
+        self.at_most_once = self.at_most_once.saturating_sub(usize::from(is_at_most_once(&message)));
         if self.queue.is_empty() {
             // What a backlog once needed is given back.
             self.queue = VecDeque::new();
@@ -63,10 +75,16 @@ impl<M: Kept> Waiting<M> {
     pub(crate) fn retain(&mut self, keep: impl FnMut(&M) -> bool) {
         self.queue.retain(keep);
         self.bytes = self.queue.iter().map(Kept::size).sum();
+        self.at_most_once = self.queue.iter().filter(|message| is_at_most_once(*message)).count();
     }
 
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = M> {
         self.bytes = 0;
+        self.at_most_once = 0;
         self.queue.drain(..)
     }
+}
+
+fn is_at_most_once(message: &impl Kept) -> bool {
+    message.publication().qos == QoS::AtMostOnce
 }

@@ -95,8 +95,8 @@ impl Shard {
         shapes: &mut Shapes,
     ) {
         let Some(session) = self.sessions.get_mut(number) else { return };
-        if let (Some(awaited), Some(retained)) = (&mut session.awaited, inbound.retained) {
-            awaited.iter_mut().for_each(|awaited| awaited.note_live(inbound.topic, retained));
+        if let Some(retained) = inbound.retained {
+            session.awaited.iter_mut().for_each(|awaited| awaited.note_live(inbound.topic, retained));
         }
         let outlives = session.outlives_connection();
         let Some(connection) = session.connection else {

@@ -102,13 +102,13 @@ impl Shard {
             let message = inbound.keep();
             self.route_to_group(group, message);
         }
-        let mut shards = route.shards;
-        while shards != 0 {
-            let shard = shards.trailing_zeros();
-            shards &= shards - 1;
+        if route.shards == 0 {
+            return Outcome::Routed;
+        }
+        for shard in (0..self.links.count()).filter(|shard| route.shards >> shard & 1 != 0) {
             let retained = inbound.retained.map(|(_, number)| number);
             let message = inbound.keep().clone();
-            self.links.send(shard as u8, Operation::Publish { message, retained });
+            self.links.send(shard, Operation::Publish { message, retained });
         }
         Outcome::Routed
     }

@@ -153,7 +153,7 @@ impl Shard {
         let query = self.retained.queries;
         let Some(entry) = self.sessions.get_mut(session) else { return };
         let awaited = Awaited { query, options, outstanding: others, live: Vec::new() };
-        entry.awaited.get_or_insert_default().push(awaited);
+        entry.awaited.push(awaited);
         self.links.send_all(|| Operation::RetainedQuery { session, query, filter: filter.clone() });
     }
 
@@ -170,11 +170,9 @@ impl Shard {
         applied: &[u64],
         messages: &[Arc<Message>],
     ) {
-        let Some(all) = self.sessions.get_mut(session).and_then(|entry| entry.awaited.as_mut()) else {
-            return;
-        };
-        let Some(place) = all.iter().position(|awaited| awaited.query == query) else { return };
-        let Some(awaited) = all.get_mut(place) else { return };
+        let Some(entry) = self.sessions.get_mut(session) else { return };
+        let Some(place) = entry.awaited.iter().position(|awaited| awaited.query == query) else { return };
+        let Some(awaited) = entry.awaited.get_mut(place) else { return };
         awaited.outstanding = awaited.outstanding.saturating_sub(1);
         let options = awaited.options;
         let wanted: Vec<_> = messages
@@ -183,12 +181,7 @@ impl Shard {
             .cloned()
             .collect();
         if awaited.outstanding == 0 {
-            all.swap_remove(place);
-        }
-        if all.is_empty()
-            && let Some(entry) = self.sessions.get_mut(session)
-        {
-            entry.awaited = None;
+            entry.awaited.swap_remove(place);
         }
         for message in wanted {
             self.replay(session, retained_delivery(message, options));

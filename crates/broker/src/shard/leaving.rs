@@ -32,7 +32,7 @@ impl Shard {
         let Some(entry) = self.sessions.get_mut(session) else { return };
         entry.connection = None;
         entry.stay = stay;
-        entry.awaited = None;
+        entry.awaited = Vec::new();
         entry.stored = Some(Box::new(messages));
         // [v5 MQTT-3.1.2-23] [v3.1.1 MQTT-4.1.0-2]
         if !entry.outlives_connection() {

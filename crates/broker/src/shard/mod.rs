@@ -30,6 +30,7 @@ use colibri_protocol::{State, Time, Violation};
 use colibri_topics::SubscriptionTree;
 
 use crate::config::Config;
+use crate::handle::Stopper;
 use crate::metrics::Metrics;
 use crate::placement::Placement;
 use crate::route::retained::Retained;
@@ -38,7 +39,7 @@ use crate::sessions::Sessions;
 use crate::subscriber::{Options, Subscriber};
 use crate::sys_topics::SysTopics;
 use connections::Connections;
-use inbox::{Links, Operation};
+use inbox::{Inbox, Links, Operation};
 use output::Spare;
 use timers::{Timer, Timers};
 
@@ -100,7 +101,22 @@ pub enum Next {
 }
 
 impl Shard {
-    pub(crate) fn new(number: u8, config: Arc<Config>, links: Links, now: Time) -> Self {
+    /// The shards of one broker, which know each other; and what stops them. `wakes` has for each shard
+    /// what ends its wait when another has something for it.
+    ///
+    /// [`Broker`](crate::Broker) runs each on a thread of its own; a simulation may run all on one.
+    pub fn all(
+        config: &Arc<Config>,
+        wakes: Vec<Box<dyn Fn() + Send + Sync>>,
+        now: Time,
+    ) -> (Vec<Self>, Stopper) {
+        let inboxes: Vec<Arc<Inbox>> = wakes.into_iter().map(|wake| Arc::new(Inbox::new(wake))).collect();
+        let links = (0u8..).zip(&inboxes).map(|(number, _)| (number, Links::new(number, inboxes.clone())));
+        let shards = links.map(|(number, links)| Self::new(number, Arc::clone(config), links, now)).collect();
+        (shards, Stopper::new(inboxes))
+    }
+
+    fn new(number: u8, config: Arc<Config>, links: Links, now: Time) -> Self {
         let seed = config.seed;
         let shards = links.count();
         let mut shard = Self {
@@ -171,6 +187,16 @@ impl Shard {
     /// How many connections are open.
     pub fn connections(&self) -> usize {
         self.connections.len()
+    }
+
+    /// What this shard has counted, as the `$SYS` topics have it of all.
+    pub fn metrics(&self) -> Metrics {
+        self.measure()
+    }
+
+    /// How many timers are set, also those that have lost their meaning.
+    pub fn timers(&self) -> usize {
+        self.timers.len()
     }
 
     fn next(&self) -> Next {
@@ -415,8 +441,8 @@ impl Shard {
     }
 
     fn take_inbox(&mut self, sockets: &mut dyn Sockets) {
-        while self.links.inbox().is_some_and(inbox::Inbox::is_filled) {
-            let batches = self.links.inbox().map(inbox::Inbox::take).unwrap_or_default();
+        while self.links.inbox().is_some_and(Inbox::is_filled) {
+            let batches = self.links.inbox().map(Inbox::take).unwrap_or_default();
             for batch in batches {
                 for operation in batch.operations {
                     self.on_operation(batch.from, operation, sockets);

@@ -61,6 +61,10 @@ impl Timers {
         self.heap.push(Reverse(Entry { due, order: self.count, timer }));
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.heap.len()
+    }
+
     /// When the next timer is due.
     pub(crate) fn next(&self) -> Option<Time> {
         self.heap.peek().map(|Reverse(entry)| entry.due)

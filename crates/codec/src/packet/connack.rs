@@ -55,14 +55,18 @@ impl<'a> Connack<'a> {
         let session_present = flags & 1 != 0 && version != Version::V3_1;
         let number = reader.u8()?;
         let (reason, properties) = match version {
+            // A server that does not speak 5.0 answers in the older form, without properties.
+            Version::V5 if reader.is_empty() && number != 0 => {
+                let older = ConnectReturnCode::from_number(number).map(ConnectReturnCode::reason);
+                let reason = match older {
+                    Some(reason) => reason,
+                    None => ReasonCode::check(number, PacketType::Connack)?,
+                };
+                (reason, Properties::EMPTY)
+            }
             Version::V5 => {
                 let reason = ReasonCode::check(number, PacketType::Connack)?;
-                // A server that does not speak 5.0 answers in the older form, without properties.
-                if reader.is_empty() && reason.is_failure() {
-                    (reason, Properties::EMPTY)
-                } else {
-                    (reason, Properties::decode(&mut reader, Self::PROPERTIES)?)
-                }
+                (reason, Properties::decode(&mut reader, Self::PROPERTIES)?)
             }
             Version::V3_1 | Version::V3_1_1 => {
                 let code = ConnectReturnCode::from_number(number)

@@ -3,10 +3,9 @@
 use alloc::vec::Vec;
 use core::mem;
 
-use colibri_codec::{Connack, ReasonCode};
+use colibri_codec::{Connack, ReasonCode, Version};
 
 use crate::event::Event;
-use crate::keep_alive::KeepAlive;
 use crate::{Connection, Kept, PeerLimits, State, Time, Violation};
 
 impl<M: Kept> Connection<M> {
@@ -31,9 +30,11 @@ impl<M: Kept> Connection<M> {
         self.peer = PeerLimits::from_connack(&connack);
         // [v5 MQTT-3.1.2-21] [v5 MQTT-3.2.2-21]
         if let Some(keep_alive) = connack.properties.server_keep_alive() {
-            self.keep_alive = KeepAlive::new(keep_alive, now);
+            self.keep_alive.change(keep_alive);
         }
-        if !connack.session_present {
+        // A CONNACK of 3.1 cannot say that there is a session, so it is taken to be there.
+        let present = connack.session_present || self.version == Version::V3_1 && !self.clean_start;
+        if !present {
             self.forget_session();
         }
         let session = mem::take(&mut self.session);

@@ -16,8 +16,7 @@ impl<M: Kept> Connection<M> {
             // Nothing is known under this identifier: a repeated answer, which changes nothing.
             Some(_) | None => return Event::Handled,
         }
-        let kept = self.session.outgoing.finish(packet_id).and_then(|exchange| exchange.kept);
-        self.send_quota.give_back();
+        let kept = self.finish_exchange(packet_id);
         Event::Delivered(Delivered { packet_id, reason, properties, kept })
     }
 }

@@ -6,7 +6,7 @@ use colibri_codec::{Delivery, PacketId, Properties, Puback, Publish, Pubrec, QoS
 
 use crate::event::{Event, Received, Topic};
 use crate::incoming::HeldAck;
-use crate::{Connection, Kept, Role, Time, Violation};
+use crate::{Connection, Kept, Role, State, Time, Violation};
 
 impl<M: Kept> Connection<M> {
     #[inline]
@@ -83,6 +83,14 @@ impl<M: Kept> Connection<M> {
 
     fn write_ack(&mut self, id: PacketId, qos: QoS, reason: ReasonCode, now: Time, out: &mut Vec<u8>) {
         let reason = if self.version.has_properties() { reason } else { ReasonCode::Success };
+        // [v5 MQTT-4.3.3-9]
+        if qos == QoS::ExactlyOnce && reason.is_failure() {
+            self.session.received.remove(id);
+        }
+        // [v5 MQTT-3.14.4-1] [v3.1.1 MQTT-3.14.4-2]
+        if self.state != State::Open {
+            return;
+        }
         let written = match qos {
             QoS::AtMostOnce => Ok(()),
             QoS::AtLeastOnce => {
@@ -90,9 +98,7 @@ impl<M: Kept> Connection<M> {
                 Puback { packet_id: id, reason, properties: Properties::EMPTY }.encode(self.version, out)
             }
             QoS::ExactlyOnce => {
-                // [v5 MQTT-4.3.3-9]
                 if reason.is_failure() {
-                    self.session.received.remove(id);
                     self.receive_quota.give_back();
                 }
                 Pubrec { packet_id: id, reason, properties: Properties::EMPTY }.encode(self.version, out)

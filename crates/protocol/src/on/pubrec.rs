@@ -20,13 +20,16 @@ impl<M: Kept> Connection<M> {
         let awaited = self.session.outgoing.find(packet_id).map(|exchange| exchange.stage);
         if refused && awaited == Some(Stage::AwaitingPubrec) {
             // [v5 MQTT-4.4.0-2]
-            let kept = self.session.outgoing.finish(packet_id).and_then(|exchange| exchange.kept);
-            self.send_quota.give_back();
+            let kept = self.finish_exchange(packet_id);
             return Ok(Event::Delivered(Delivered { packet_id, reason, properties, kept }));
         }
         if !refused {
             // [v5 MQTT-4.3.3-4] [v3.1.1 MQTT-4.3.3-1]; to an identifier that is not in use 5.0 says so.
+            let unsent = self.session.outgoing.find(packet_id).is_some_and(|exchange| exchange.resend);
             let found = self.session.outgoing.release(packet_id);
+            if found && unsent {
+                self.send_quota.occupy();
+            }
             let reason = if found || !self.version.has_properties() {
                 ReasonCode::Success
             } else {

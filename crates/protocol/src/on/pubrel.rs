@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use colibri_codec::{PacketId, Pubcomp, Pubrel, ReasonCode};
 
 use crate::event::Event;
-use crate::{Connection, Kept, Time, Violation};
+use crate::{Connection, Kept, State, Time, Violation};
 
 impl<M: Kept> Connection<M> {
     pub(crate) fn on_pubrel<'a>(
@@ -30,6 +30,10 @@ impl<M: Kept> Connection<M> {
     }
 
     fn write_pubcomp(&mut self, id: PacketId, reason: ReasonCode, now: Time, out: &mut Vec<u8>) {
+        // [v5 MQTT-3.14.4-1] [v3.1.1 MQTT-3.14.4-2]
+        if self.state != State::Open {
+            return;
+        }
         let reason = if self.version.has_properties() { reason } else { ReasonCode::Success };
         let written = Pubcomp::new(id, reason).encode(self.version, out);
         debug_assert!(written.is_ok(), "{written:?}");

@@ -120,9 +120,7 @@ fn a_message_that_is_not_sent_sets_no_alias() {
         assert_eq!(end.end.send(expired, end.now), Sent::Expired);
         end.send("e", QoS::AtMostOnce, "");
         end.send("f", QoS::AtMostOnce, "");
-        end.expect(
-            "32 L 0001 'b' 0001 03 23 0001; 30 L 0001 'e' 03 23 0002; 30 L 0001 'f' 00",
-        );
+        end.expect("32 L 0001 'b' 0001 03 23 0001; 30 L 0001 'e' 03 23 0002; 30 L 0001 'f' 00");
     }
 }
 

@@ -163,9 +163,13 @@ fn a_reason_string_goes_along_only_if_the_peer_takes_packets_of_that_size() {
     let whole = 2 + 1 + 1 + 3 + text.len();
     for role in [Role::Client, Role::Server] {
         for (limit, length) in [(whole, whole), (whole - 1, 3), (3, 3), (2, 0)] {
+            if role == Role::Server && limit < 5 {
+                // Not even CONNACK would be taken.
+                continue;
+            }
             let limit = u32::try_from(limit).unwrap();
             let properties = format!("05 27 {limit:08x}");
-            let mut end = Raw::open_to_quietly(role, Limits::default(), &properties);
+            let mut end = Raw::open_to(role, Version::V5, Limits::default(), &properties);
             end.end.with(|connection, out| connection.fail(Violation::TopicAliasUnknown, out));
             assert_eq!(end.end.out.len(), length, "{role:?} {limit}");
             if length == whole {
@@ -174,6 +178,15 @@ fn a_reason_string_goes_along_only_if_the_peer_takes_packets_of_that_size() {
             assert_eq!(end.state(), State::Closed);
         }
     }
+}
+
+#[test]
+fn a_client_too_small_for_connack_finds_the_connection_closed() {
+    // [v5 MQTT-3.1.2-24]
+    let mut server = Raw::fresh_server(Version::V5, Limits::default());
+    server.feed("10 L 0004 'MQTT' 05 02 0000 05 27 00000004 0001 'c'");
+    server.expect("");
+    assert_eq!(server.state(), State::Closed);
 }
 
 #[test]

@@ -218,6 +218,23 @@ fn before_5_0_a_refusal_looks_like_success() {
 }
 
 #[test]
+fn an_abandoned_message_is_new_when_it_comes_again() {
+    for qos in [1, 2] {
+        let mut server = Raw::server(Version::V3_1_1).answering(Answers::Never);
+        let (first, again, delivery) = match qos {
+            1 => ("32", "3a", Delivery::AtLeastOnce(id(1))),
+            _ => ("34", "3c", Delivery::ExactlyOnce(id(1))),
+        };
+        server.feed(&format!("{first} L 0003 'a/b' 0001 'x'"));
+        assert_eq!(server.seen(), [published(delivery, false, "x")]);
+        server.end.with(|connection, _| connection.abandon(delivery));
+        let mut server = server.resume("");
+        server.feed(&format!("{again} L 0003 'a/b' 0001 'x'"));
+        assert_eq!(server.seen(), [published(delivery, true, "x")]);
+    }
+}
+
+#[test]
 fn a_qos_1_receiver_may_say_more_than_success() {
     // [v5 MQTT-3.4.2-1]
     let mut server = Raw::server(Version::V5).answering(Answers::Never);
@@ -256,8 +273,7 @@ fn properties_of_the_application_go_with_the_message() {
     ];
     for (properties, expected) in table {
         let mut client = Raw::client(Version::V5);
-        let publication =
-            Publication { properties, ..Publication::new(topic, QoS::AtMostOnce, false, b"x") };
+        let publication = Publication { properties, ..Publication::new(topic, QoS::AtMostOnce, false, b"x") };
         let now = client.now;
         client.end.with(|connection, out| connection.send(&publication, || None, now, out));
         client.expect(expected);

@@ -26,8 +26,11 @@ fn the_bytes_are_those_that_send_writes() {
                     expires: Some(Time::from_millis(5_000)),
                     ..Message::new("some/topic", qos, &"x".repeat(payload))
                 };
-                let publication =
-                    Publication { subscription_identifiers: &[1, 200], retain: true, ..message.publication() };
+                let publication = Publication {
+                    subscription_identifiers: &[1, 200],
+                    retain: true,
+                    ..message.publication()
+                };
                 let (bytes, packet_id_offset) = encode(&publication, version);
                 let encoded = Encoded { bytes: &bytes, qos, packet_id_offset };
 

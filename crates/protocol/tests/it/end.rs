@@ -66,7 +66,12 @@ impl End {
         Self::around(Connection::server(limits, now), Vec::new())
     }
 
-    pub(crate) fn client(connect: &Connect<'_>, limits: Limits, session: Session<Message>, now: Time) -> Self {
+    pub(crate) fn client(
+        connect: &Connect<'_>,
+        limits: Limits,
+        session: Session<Message>,
+        now: Time,
+    ) -> Self {
         let mut out = Vec::new();
         let connection = Connection::client(connect, limits, session, now, &mut out).unwrap();
         Self::around(connection, out)
@@ -263,7 +268,9 @@ impl End {
         let (version, receive_maximum) = (self.connection.version(), self.connection.peer().receive_maximum);
         let limit = self.connection.peer().maximum_packet_size;
         let mut rest = fresh.as_slice();
-        while let Split::Frame(frame, used) = Frame::split(rest, limit).expect("nothing above the peer's limit") {
+        while let Split::Frame(frame, used) =
+            Frame::split(rest, limit).expect("nothing above the peer's limit")
+        {
             self.watch.written(frame, version, receive_maximum);
             rest = &rest[used..];
         }

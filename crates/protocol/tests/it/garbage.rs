@@ -122,7 +122,8 @@ fn nearly(version: Version) -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn versioned() -> impl Strategy<Value = (Version, Vec<u8>)> {
-    select(&Version::ALL[1..]).prop_flat_map(|version| nearly(version).prop_map(move |bytes| (version, bytes)))
+    select(&Version::ALL[1..])
+        .prop_flat_map(|version| nearly(version).prop_map(move |bytes| (version, bytes)))
 }
 
 fn pieces(bytes: &[u8], cuts: &[Index]) -> Vec<Vec<u8>> {
@@ -133,7 +134,7 @@ fn pieces(bytes: &[u8], cuts: &[Index]) -> Vec<Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(configured(3_000))]
+    #![proptest_config(configured(6_000))]
 
     #[test]
     fn no_bytes_make_an_end_panic(

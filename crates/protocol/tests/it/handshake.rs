@@ -114,8 +114,7 @@ fn a_refusal_carries_the_code_of_the_version_and_closes() {
         (ReasonCode::QosNotSupported, "", "20 03 00 9b 00"),
     ];
     for (reason, v3, v5) in table {
-        for (version, connect, expected) in
-            [(Version::V3_1_1, CONNECT_V3, v3), (Version::V5, CONNECT_V5, v5)]
+        for (version, connect, expected) in [(Version::V3_1_1, CONNECT_V3, v3), (Version::V5, CONNECT_V5, v5)]
         {
             let mut server = Raw::fresh_server(version, Limits::default());
             server.end.accepts = false;

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use colibri_codec::{
-    Properties, QoS, Sequence, Subscribe, Subscription, SubscriptionOptions, TopicFilter, Unsubscribe, Version,
+    Properties, QoS, Sequence, Subscribe, Subscription, SubscriptionOptions, TopicFilter, Unsubscribe,
+    Version,
 };
 use colibri_protocol::{Connection, Encoded, Kept, Role, Sent, Time};
 
@@ -17,11 +18,8 @@ const NOW: Time = Time::from_millis(0);
 fn subscribe(client: &mut Raw) -> Option<u16> {
     let filter = TopicFilter::new("a").unwrap();
     let wanted = [Subscription { filter, options: SubscriptionOptions::default() }];
-    let subscribe = Subscribe {
-        packet_id: id(77),
-        properties: Properties::EMPTY,
-        subscriptions: Sequence::new(&wanted),
-    };
+    let subscribe =
+        Subscribe { packet_id: id(77), properties: Properties::EMPTY, subscriptions: Sequence::new(&wanted) };
     let sent = client.end.with(|connection, out| connection.subscribe(&subscribe, NOW, out));
     sent.unwrap().map(|id| id.get())
 }
@@ -141,6 +139,65 @@ fn when_all_identifiers_are_in_use_a_message_waits() {
         for number in 1..=65_535 {
             acknowledge_fast(&mut end.end.connection, number, &mut out);
         }
+        assert_eq!(end.end.connection.session().in_flight(), 0);
+    }
+}
+
+#[test]
+fn as_many_messages_as_there_are_identifiers_are_sent_again_in_their_order() {
+    // [v5 MQTT-4.4.0-1] [v5 MQTT-4.6.0-1] [v3.1.1 MQTT-4.4.0-1] [v3.1.1 MQTT-4.6.0-1]
+    for version in VERSIONS {
+        let mut end = Raw::server(version);
+        end.end.watch.blind = true;
+        let message = Message::new("a", QoS::AtLeastOnce, "x");
+        let mut out = Vec::new();
+        for _ in 0..65_535 {
+            send_fast(&mut end.end.connection, &message, &mut out).unwrap();
+        }
+        // The third becomes the youngest.
+        acknowledge_fast(&mut end.end.connection, 3, &mut out);
+        assert_eq!(send_fast(&mut end.end.connection, &message, &mut out), Some(3));
+        let end = end.resume("P");
+        let length = if version.has_properties() { 9 } else { 8 };
+        let again = end.end.out.chunks(length).map(|packet| {
+            assert_eq!(packet[0], 0x3a);
+            u16::from_be_bytes([packet[5], packet[6]])
+        });
+        assert!(again.eq((1..=65_535).filter(|number| *number != 3).chain([3])));
+    }
+}
+
+#[test]
+fn messages_of_every_age_are_sent_again_as_the_quota_lets_them() {
+    // [v5 MQTT-4.6.0-1] [v5 MQTT-3.3.4-7] [v5 MQTT-3.3.4-9]
+    for role in [Role::Client, Role::Server] {
+        let mut end = Raw::open(role, Version::V5);
+        end.end.watch.blind = true;
+        let message = Message::new("a", QoS::AtLeastOnce, "x");
+        let mut out = Vec::new();
+        for number in 1..=5 {
+            assert_eq!(send_fast(&mut end.end.connection, &message, &mut out), Some(number));
+        }
+        for _ in 0..40_000 {
+            let number = send_fast(&mut end.end.connection, &message, &mut out).unwrap();
+            acknowledge_fast(&mut end.end.connection, number, &mut out);
+        }
+        for number in 40_006..=40_010 {
+            assert_eq!(send_fast(&mut end.end.connection, &message, &mut out), Some(number));
+        }
+        let mut end = end.resume("03 21 0002");
+        let mut again = Vec::new();
+        while !end.end.out.is_empty() {
+            let packet = end.expect_packet(0x3a);
+            again.push(u16::from_be_bytes([packet[5], packet[6]]));
+            if end.end.out.is_empty() {
+                // The younger of the two on their way is answered first.
+                for number in again[again.len().saturating_sub(2)..].iter().rev() {
+                    end.feed(&format!("40 02 {number:04x}"));
+                }
+            }
+        }
+        assert_eq!(again, [1, 2, 3, 4, 5, 40_006, 40_007, 40_008, 40_009, 40_010]);
         assert_eq!(end.end.connection.session().in_flight(), 0);
     }
 }

@@ -123,7 +123,7 @@ fn check(version: Version, aliases: u16, answers: Answers, ops: Vec<Op>) -> Resu
 }
 
 proptest! {
-    #![proptest_config(configured(400))]
+    #![proptest_config(configured(1_500))]
 
     #[test]
     fn every_qos_keeps_its_promise_over_broken_links(

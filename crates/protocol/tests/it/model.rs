@@ -87,7 +87,8 @@ impl Model {
                     exchange.clone()
                 }
                 (None, Some((qos, payload))) => {
-                    let exchange = Exchange { id: self.next_id(), qos, payload, released: None, pending: false };
+                    let exchange =
+                        Exchange { id: self.next_id(), qos, payload, released: None, pending: false };
                     self.exchanges.push(exchange.clone());
                     exchange
                 }
@@ -214,13 +215,14 @@ fn check(role: Role, receive_maximum: u16, before: u16, ops: Vec<Op>) -> Result<
     }
     let left: Vec<_> = raw.end.connection.into_session().into_messages().map(|kept| kept.payload).collect();
     let under_way = model.exchanges.into_iter().filter(|exchange| exchange.released.is_none());
-    let expected = under_way.map(|exchange| exchange.payload).chain(model.waiting.into_iter().map(|kept| kept.1));
+    let expected =
+        under_way.map(|exchange| exchange.payload).chain(model.waiting.into_iter().map(|kept| kept.1));
     prop_assert_eq!(left, expected.map(String::into_bytes).collect::<Vec<_>>());
     Ok(())
 }
 
 proptest! {
-    #![proptest_config(configured(300))]
+    #![proptest_config(configured(1_500))]
 
     #[test]
     fn a_sender_does_what_the_model_does(
@@ -234,7 +236,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(configured(12))]
+    #![proptest_config(configured(40))]
 
     #[test]
     fn a_sender_does_what_the_model_does_where_identifiers_begin_anew(

@@ -3,7 +3,7 @@
 use std::num::NonZeroU16;
 
 use colibri_codec::{Delivery, QoS, ReasonCode, Version};
-use colibri_protocol::{Limits, Role, Sent, State, Violation};
+use colibri_protocol::{Acceptance, Limits, Role, Sent, Session, State, Violation};
 
 use crate::end::{Answers, Seen};
 use crate::raw::{Raw, id};
@@ -111,6 +111,26 @@ fn a_repeated_message_takes_nothing_from_the_quota() {
         let mut end = Raw::open_to(role, Version::V5, two_at_once(), "00");
         end.feed("34 L 0001 'a' 0001 00; 3c L 0001 'a' 0001 00; 3c L 0001 'a' 0001 00");
         assert_eq!(end.state(), State::Open);
+    }
+}
+
+#[test]
+fn a_server_may_send_less_at_once_than_its_client_would_take() {
+    for (version, properties, sent) in
+        [(Version::V3_1_1, "", 2), (Version::V5, "00", 2), (Version::V5, "03 21 0001", 1)]
+    {
+        let mut server = Raw::fresh_server(version, Limits::default());
+        server.end.accepts = false;
+        let level = if version.has_properties() { "05" } else { "04" };
+        server.feed(&format!("10 L 0004 'MQTT' {level} 02 0000 {properties} 0001 'c'"));
+        let acceptance = Acceptance { send_maximum: Some(2), ..Acceptance::default() };
+        let now = server.now;
+        server.end.with(|connection, out| connection.accept(&acceptance, Session::new(), now, out));
+        for payload in ["1", "2", "3"] {
+            server.send("a", QoS::AtLeastOnce, payload);
+        }
+        assert_eq!(server.end.connection.session().in_flight(), sent);
+        assert_eq!(server.end.connection.session().waiting(), 3 - sent);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::mem;
 
 use colibri_codec::{PacketId, Property, QoS, Version};
-use colibri_protocol::{Acceptance, Limits, Role, Sent, Session, State, Time};
+use colibri_protocol::{Limits, Role, Sent, Session, State, Time};
 
 use crate::end::{Answers, End, Seen, connect};
 use crate::hex::{bytes, dump};
@@ -86,19 +86,6 @@ impl Raw {
         }
     }
 
-    /// The same for 5.0, where the peer's limit may be below the size of a CONNACK.
-    pub(crate) fn open_to_quietly(role: Role, limits: Limits, properties: &str) -> Self {
-        let mut raw = match role {
-            Role::Client => return Self::client_to(Version::V5, limits, properties),
-            Role::Server => Self::fresh_server(Version::V5, limits),
-        };
-        raw.end.accepts = false;
-        raw.feed(&format!("10 L 0004 'MQTT' 05 02 0000 {properties} 0001 'c'"));
-        let (now, mut connack) = (raw.now, Vec::new());
-        raw.end.connection.accept(&Acceptance::default(), Session::new(), now, &mut connack);
-        raw
-    }
-
     /// The same end on its next connection, which goes on with the session; CONNACK and CONNECT have
     /// passed, and what the session brought along is in the output.
     pub(crate) fn resume(self, properties: &str) -> Self {
@@ -131,7 +118,7 @@ impl Raw {
             Role::Server => {
                 let level = if version.has_properties() { "05" } else { "04" };
                 raw.feed(&format!("10 L 0004 'MQTT' {level} 00 0000 {properties} 0001 'c'"));
-                raw.expect_first("20 L 01 00 P");
+                assert_eq!(raw.expect_packet(0x20)[2..4], [1, 0]);
             }
         }
         assert_eq!(raw.state(), State::Open);
@@ -158,15 +145,6 @@ impl Raw {
     pub(crate) fn expect(&mut self, text: &str) {
         let (expected, written) = (bytes(self.version, text), mem::take(&mut self.end.out));
         assert_eq!(dump(&written), dump(&expected), "{} {:?}", self.version, self.end.connection.role());
-    }
-
-    /// The output begins with this.
-    #[track_caller]
-    pub(crate) fn expect_first(&mut self, text: &str) {
-        let expected = bytes(self.version, text);
-        let rest = self.end.out.split_off(expected.len().min(self.end.out.len()));
-        self.expect(text);
-        self.end.out = rest;
     }
 
     /// The output begins with a packet of this type; it is taken out and returned.
@@ -206,11 +184,7 @@ pub(crate) fn id(number: u16) -> PacketId {
 /// What a client with these properties sends.
 pub(crate) fn client_with(version: Version, keep_alive: u16, properties: &[Property<'_>]) -> Raw {
     let now = Time::from_millis(0);
-    let end = End::client(
-        &connect(version, true, keep_alive, properties),
-        Limits::default(),
-        Session::new(),
-        now,
-    );
+    let end =
+        End::client(&connect(version, true, keep_alive, properties), Limits::default(), Session::new(), now);
     Raw { end, version, now }
 }

@@ -188,6 +188,7 @@ fn a_3_1_client_goes_on_with_its_session_although_connack_cannot_say_so() {
     client.send("a", QoS::ExactlyOnce, "1");
     let session = client.end.connection.into_session();
     let mut client = Raw::fresh_client(Version::V3_1, Limits::default(), session);
+    client.end.watch.blind = true;
     client.discard();
     client.feed("20 02 00 00");
     client.expect("3c L 0001 'a' 0001 '1'");
@@ -221,9 +222,12 @@ fn requests_do_not_outlive_their_connection() {
 fn a_session_tells_how_far_its_messages_have_come() {
     for (role, version) in both_ends() {
         let mut end = Raw::open(role, version);
-        for (qos, payload) in
-            [(QoS::AtLeastOnce, "1"), (QoS::ExactlyOnce, "2"), (QoS::ExactlyOnce, "3"), (QoS::AtLeastOnce, "4")]
-        {
+        for (qos, payload) in [
+            (QoS::AtLeastOnce, "1"),
+            (QoS::ExactlyOnce, "2"),
+            (QoS::ExactlyOnce, "3"),
+            (QoS::AtLeastOnce, "4"),
+        ] {
             end.send("a", qos, payload);
         }
         end.feed("50 02 0002; 40 02 0004");
@@ -312,7 +316,39 @@ fn pubcomp_that_knows_nothing_of_a_repeated_pubrel_ends_the_exchange() {
 }
 
 #[test]
+fn qos_0_overtakes_no_qos_0_that_waits() {
+    // [v5 MQTT-4.6.0-5] [v3.1.1 MQTT-4.6.0-6]
+    for role in [Role::Client, Role::Server] {
+        let mut end = Raw::open_to(role, Version::V5, Limits::default(), "03 21 0001");
+        end.send("a", QoS::AtLeastOnce, "1");
+        for (qos, payload) in [(QoS::AtLeastOnce, "2"), (QoS::AtMostOnce, "3")] {
+            end.end.connection.session_mut().enqueue(Message::new("a", qos, payload));
+        }
+        assert_eq!(end.send("a", QoS::AtMostOnce, "4"), Sent::Wait);
+        end.discard();
+        end.feed("40 02 0001");
+        end.expect("32 L 0001 'a' 0002 00 '2'; 30 L 0001 'a' 00 '3'; 30 L 0001 'a' 00 '4'");
+        assert_eq!(end.send("a", QoS::AtMostOnce, "5"), Sent::Written(None));
+    }
+}
+
+#[test]
 fn a_new_session_has_nothing() {
     let session: Session<Message> = Session::new();
     assert_eq!((session.in_flight(), session.waiting(), session.unreleased()), (0, 0, 0));
+}
+
+#[test]
+fn a_session_knows_what_its_waiting_messages_weigh() {
+    let mut session = Session::new();
+    for payload in ["1", "22", "333"] {
+        session.enqueue(Message::new("a", QoS::AtLeastOnce, payload));
+    }
+    assert_eq!((session.waiting(), session.waiting_bytes()), (3, 9));
+    assert_eq!(session.pop_waiting().unwrap().payload, b"1");
+    assert_eq!(session.waiting_bytes(), 7);
+    session.retain_waiting(|message| message.payload != b"22");
+    assert_eq!((session.waiting(), session.waiting_bytes()), (1, 4));
+    assert!(session.pop_waiting().is_some() && session.pop_waiting().is_none());
+    assert_eq!(session.waiting_bytes(), 0);
 }

@@ -29,6 +29,8 @@ async fn run() {
             "many": "one library is enough; aiomqtt carries the 200",
             "short_disconnect":
                 "rumqttc reads no DISCONNECT that ends with its reason code",
+            "topic_alias_resolution":
+                "rumqttc hands messages to the application before it looks their topic alias up",
             "disconnect_session_expiry": "rumqttc sends DISCONNECT without properties",
         },
     }}));
