@@ -4,12 +4,12 @@
 use alloc::vec::Vec;
 
 use colibri_codec::{
-    Connack, Connect, EncodeError, Frame, Packet, PacketId, PacketType, Pingreq, Property, Publish, QoS,
-    ReasonCode, Suback, Subscribe, Unsuback, UnsubackReason, Unsubscribe, Utf8String, Version,
+    Connack, Connect, EncodeError, Frame, Packet, PacketId, PacketType, Pingreq, Property, Puback, Publish,
+    QoS, ReasonCode, Suback, Subscribe, Unsuback, UnsubackReason, Unsubscribe, Utf8String, Version,
 };
 
 use crate::alias::{IncomingAliases, OutgoingAliases};
-use crate::event::Event;
+use crate::event::{Event, Received};
 use crate::flow::Quota;
 use crate::incoming::HeldAcks;
 use crate::keep_alive::{Due, KeepAlive};
@@ -130,14 +130,19 @@ impl<M: Kept> Connection<M> {
             // What is wrong with a CONNECT is said in the version that it asks for.
             self.version = Connect::peek_version(frame.body()).unwrap_or(self.version);
         }
-        if packet_type == PacketType::Publish {
-            return self.on_publish(Publish::decode(frame, self.version)?, now, out);
+        match packet_type {
+            // These are on the path of a message, and not taken through the large `Packet`.
+            PacketType::Publish => {
+                let received = self.on_publish(Publish::decode(frame, self.version)?, now, out)?;
+                return Ok(received.map_or(Event::Handled, Event::Publish));
+            }
+            PacketType::Puback => return Ok(self.on_puback(Puback::decode(frame.body(), self.version)?)),
+            _ => {}
         }
         match Packet::decode(frame, self.version)? {
             Packet::Connect(connect) => self.on_connect(connect, now),
             Packet::Connack(connack) => self.on_connack(connack, now, out),
-            Packet::Publish(publish) => self.on_publish(publish, now, out),
-            Packet::Puback(puback) => Ok(self.on_puback(puback)),
+            Packet::Publish(_) | Packet::Puback(_) => Ok(Event::Handled),
             Packet::Pubrec(pubrec) => self.on_pubrec(pubrec, now, out),
             Packet::Pubrel(pubrel) => self.on_pubrel(pubrel, now, out),
             Packet::Pubcomp(pubcomp) => Ok(self.on_pubcomp(pubcomp)),
@@ -150,6 +155,25 @@ impl<M: Kept> Connection<M> {
             Packet::Disconnect(disconnect) => self.on_disconnect(disconnect),
             Packet::Auth(auth) => self.on_auth(auth),
         }
+    }
+
+    /// As [`Connection::handle_frame`] for a frame that is a PUBLISH, for drivers in a hurry: the event is
+    /// not wrapped. `None` is [`Event::Handled`].
+    ///
+    /// # Errors
+    /// As for [`Connection::handle_frame`].
+    #[inline]
+    pub fn handle_publish<'a>(
+        &mut self,
+        frame: Frame<'a>,
+        now: Time,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Received<'a>>, Violation> {
+        self.keep_alive.received(now);
+        if self.state != State::Open {
+            self.admit(&frame)?;
+        }
+        self.on_publish(Publish::decode(frame, self.version)?, now, out)
     }
 
     /// Takes in that time has passed: sends a PINGREQ if one is due.

@@ -29,10 +29,10 @@ pub enum Sent {
 pub struct Encoded<'a> {
     /// The whole packet.
     pub bytes: &'a [u8],
-    /// Its QoS.
-    pub qos: QoS,
     /// Where the two bytes of the Packet Identifier stand, for QoS 1 and 2.
     pub packet_id_offset: usize,
+    /// Its QoS.
+    pub qos: QoS,
 }
 
 impl<M: Kept> Connection<M> {

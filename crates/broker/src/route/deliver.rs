@@ -1,7 +1,7 @@
 //! A message goes to one session: into its connection's output, or into its queue.
 
 use colibri_codec::{QoS, Version};
-use colibri_protocol::{Connection, Encoded, Sent, Session};
+use colibri_protocol::{Connection, Encoded, Sent, Session, Time};
 use colibri_topics::GroupId;
 
 use crate::config::QueueFull;
@@ -52,12 +52,8 @@ impl Shapes {
     }
 
     /// The message in one form; `None` if it is too large for any receiver.
-    fn get<'a>(
-        &'a mut self,
-        form: Form,
-        inbound: &Inbound<'a>,
-        now: colibri_protocol::Time,
-    ) -> Option<Encoded<'a>> {
+    #[inline]
+    fn get<'a>(&'a mut self, form: Form, inbound: &Inbound<'a>, now: Time) -> Option<Encoded<'a>> {
         if let Some(wire) = inbound.wire
             && self.wire == Some(form)
         {
@@ -66,19 +62,22 @@ impl Shapes {
         let known = self.shapes.iter().find(|shape| shape.form == form).copied();
         let shape = match known {
             Some(shape) => shape,
-            None => {
-                let version = if form.has_properties { Version::V5 } else { Version::V3_1_1 };
-                let publication = inbound.publication(form.qos, form.retain, &[]);
-                let from = self.bytes.len();
-                let packet_id_offset =
-                    Connection::<Delivery>::encode(&publication, version, now, &mut self.bytes).ok()?;
-                let shape = Shape { form, from, to: self.bytes.len(), packet_id_offset };
-                self.shapes.push(shape);
-                shape
-            }
+            None => self.make(form, inbound, now)?,
         };
         let bytes = self.bytes.get(shape.from..shape.to)?;
         Some(Encoded { bytes, qos: form.qos, packet_id_offset: shape.packet_id_offset })
+    }
+
+    #[cold]
+    fn make(&mut self, form: Form, inbound: &Inbound<'_>, now: Time) -> Option<Shape> {
+        let version = if form.has_properties { Version::V5 } else { Version::V3_1_1 };
+        let publication = inbound.publication(form.qos, form.retain, &[]);
+        let from = self.bytes.len();
+        let packet_id_offset =
+            Connection::<Delivery>::encode(&publication, version, now, &mut self.bytes).ok()?;
+        let shape = Shape { form, from, to: self.bytes.len(), packet_id_offset };
+        self.shapes.push(shape);
+        Some(shape)
     }
 }
 
@@ -121,9 +120,8 @@ impl Shard {
             }
             let keep = outlives || group.is_some();
             let form = Form { has_properties: client.protocol.version().has_properties(), qos, retain };
-            let encoded = (identifiers.is_empty() && client.protocol.takes_encoded())
-                .then(|| shapes.get(form, inbound, self.now))
-                .flatten();
+            let takes_encoded = identifiers.is_empty() && client.protocol.takes_encoded();
+            let encoded = if takes_encoded { shapes.get(form, inbound, self.now) } else { None };
             match encoded {
                 Some(encoded) => {
                     let keep =
@@ -169,7 +167,7 @@ impl Shard {
                         queue.pop_waiting();
                     }
                 }
-                QueueFull::Disconnect => return self.disconnect_session(number),
+                QueueFull::Disconnect => return self.give_up(number),
             }
         }
         if let Some(queue) = self.queue_of_mut(number) {
@@ -182,9 +180,13 @@ impl Shard {
     /// Puts a retained message into a session's queue, which it is not counted against: it is shared with
     /// all who get it, and the client asked for it.
     pub(crate) fn replay(&mut self, number: u32, delivery: Delivery) {
+        let connection = self.sessions.get(number).and_then(|session| session.connection);
+        if connection.is_none() && delivery.qos == QoS::AtMostOnce {
+            return;
+        }
         let Some(queue) = self.queue_of_mut(number) else { return };
         queue.enqueue(delivery);
-        if let Some(connection) = self.sessions.get(number).and_then(|session| session.connection) {
+        if let Some(connection) = connection {
             if let Some(client) = self.connections.get_mut(connection) {
                 client.flags.replaying = true;
             }

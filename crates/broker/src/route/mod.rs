@@ -6,8 +6,10 @@ pub(crate) mod retained;
 mod shared;
 
 use std::mem;
+use std::time::Duration;
 
 use colibri_codec::{QoS, ReasonCode, TopicName};
+use colibri_protocol::Time;
 use colibri_topics::{GroupId, Match};
 
 use crate::config::QueueFull;
@@ -62,7 +64,13 @@ pub(crate) struct Routing {
     shapes: Shapes,
     /// Whether some session's queue was full when last looked at.
     crowded: bool,
+    /// When all queues were last looked at.
+    looked: Time,
 }
+
+/// How long a queue that has room again may count as full, for messages that it is not concerned by: they
+/// cost a look at their own receivers' queues, which is less than one at all.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Route {
     fn is_for(&self, topic: TopicName<'_>, publisher: Subscriber, generation: u64) -> bool {
@@ -187,7 +195,8 @@ impl Shard {
             target.qos > QoS::AtMostOnce
                 && self.queue_of(target.session).is_some_and(|queue| self.is_full(queue))
         });
-        if !full {
+        if !full && self.now.since(self.routing.looked) >= LOOK_INTERVAL {
+            self.routing.looked = self.now;
             self.routing.crowded = self.any_queue_is_full();
         }
         full

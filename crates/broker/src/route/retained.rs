@@ -1,10 +1,14 @@
 //! Retained messages (section 3.3.1.3): each topic has one shard that keeps its message.
 //!
 //! A subscriber asks all shards. While it waits, messages go on coming to it directly, and one of them
-//! may be newer than what some shard answers. Each shard numbers the retained messages that its clients
-//! publish, an answer says up to which number of each shard it holds, and the asker leaves out what a
-//! live message with a higher number has overtaken.
+//! may be newer than what some shard answers; another may be on its way from its publisher's shard to the
+//! one that keeps it, and come to the subscriber neither directly nor with the answer. So each shard
+//! numbers the retained messages that it has for each other. An answer says up to which number of each
+//! shard it holds, and which numbers the answering shard had reached when it learned of the subscriber.
+//! The asker leaves out what a live message with a higher number has overtaken, and asks a shard again
+//! that lacks a message of which another had not known that there is a subscriber for it.
 
+use std::mem;
 use std::sync::Arc;
 
 use colibri_codec::{OwnedTopicFilter, OwnedTopicName, ReasonCode, TopicFilter, TopicName};
@@ -19,23 +23,47 @@ use crate::subscriber::Options;
 
 /// The retained messages that this shard keeps.
 pub(crate) struct Retained {
-    tree: RetainedTree<Arc<Message>>,
+    tree: RetainedTree<Kept>,
     bytes: usize,
     /// The number of the last message from each shard that is in here.
     applied: Vec<u64>,
-    /// How many retained messages the clients of this shard have published.
-    published: u64,
+    /// How many retained messages the clients of this shard have published for each shard to keep.
+    published: Vec<u64>,
     /// How many times this shard has asked the others.
     queries: u32,
+}
+
+/// A retained message, with the shard that it was published at and its number there.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    message: Arc<Message>,
+    from: u8,
+    number: u64,
+}
+
+/// What a shard retains for a filter.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// The number of the last message retained here from each shard.
+    applied: Box<[u64]>,
+    /// The number of the last message that the clients of this shard had for each shard. None of them was
+    /// sent to the asker directly.
+    published: Box<[u64]>,
+    messages: Vec<Kept>,
 }
 
 /// What a session is waiting for after a SUBSCRIBE.
 #[derive(Debug)]
 pub(crate) struct Awaited {
     query: u32,
+    filter: OwnedTopicFilter,
     options: Options,
     /// How many shards have not answered.
     outstanding: u8,
+    /// What each shard had published when it learned of the subscription; empty until it answers.
+    published: Vec<Box<[u64]>>,
+    /// Answers that are not passed on yet, with the shards they are from.
+    answers: Vec<(u8, Answer)>,
     /// Retained messages that have come directly meanwhile: topic, shard, number.
     live: Vec<(OwnedTopicName, u8, u64)>,
 }
@@ -52,7 +80,7 @@ impl Retained {
             tree: RetainedTree::new(seed),
             bytes: 0,
             applied: vec![0; usize::from(shards)],
-            published: 0,
+            published: vec![0; usize::from(shards)],
             queries: 0,
         }
     }
@@ -76,26 +104,35 @@ impl Retained {
             self.tree.remove(topic.name())
         } else {
             self.bytes += message.size();
-            self.tree.insert(topic.name(), message)
+            self.tree.insert(topic.name(), Kept { message, from, number })
         };
-        self.bytes -= before.map_or(0, |before| before.size());
+        self.bytes -= before.map_or(0, |before| before.message.size());
     }
 
     /// Drops the message of a topic if it has expired.
     pub(crate) fn remove_expired(&mut self, topic: TopicName<'_>, now: Time) {
-        if self.tree.get(topic).is_some_and(|message| message.is_expired(now)) {
-            self.bytes -= self.tree.remove(topic).map_or(0, |message| message.size());
+        if self.tree.get(topic).is_some_and(|kept| kept.message.is_expired(now)) {
+            self.bytes -= self.tree.remove(topic).map_or(0, |kept| kept.message.size());
         }
     }
 
-    fn matching(&self, filter: TopicFilter<'_>, now: Time) -> Vec<Arc<Message>> {
+    /// When the message of a topic expires.
+    pub(crate) fn expires(&self, topic: TopicName<'_>) -> Option<Time> {
+        self.tree.get(topic)?.message.expires
+    }
+
+    fn answer(&self, filter: TopicFilter<'_>, now: Time) -> Answer {
         let mut messages = Vec::new();
-        self.tree.for_each_match(filter, |message| {
-            if !message.is_expired(now) {
-                messages.push(Arc::clone(message));
+        self.tree.for_each_match(filter, |kept| {
+            if !kept.message.is_expired(now) {
+                messages.push(kept.clone());
             }
         });
-        messages
+        Answer {
+            applied: self.applied.as_slice().into(),
+            published: self.published.as_slice().into(),
+            messages,
+        }
     }
 }
 
@@ -105,10 +142,20 @@ impl Awaited {
         self.live.push((topic.into(), shard, number));
     }
 
-    /// Whether a message that came directly is newer than what a shard had when it answered.
-    fn is_overtaken(&self, topic: TopicName<'_>, applied: &[u64]) -> bool {
-        self.live.iter().any(|(live, shard, number)| {
-            live.name() == topic && applied.get(usize::from(*shard)).is_some_and(|applied| number > applied)
+    /// Whether a message has come directly, or a newer one than a shard had when it answered.
+    fn is_overtaken(&self, kept: &Kept, applied: &[u64]) -> bool {
+        self.live.iter().any(|(topic, shard, number)| {
+            let is_this = *shard == kept.from && *number == kept.number;
+            let is_newer = applied.get(usize::from(*shard)).is_some_and(|applied| number > applied);
+            topic.name() == kept.message.topic.name() && (is_this || is_newer)
+        })
+    }
+
+    /// Whether a shard's answer has all that the others had published for it before they learned of the
+    /// subscription.
+    fn is_complete(&self, shard: u8, answer: &Answer) -> bool {
+        self.published.iter().zip(&answer.applied).all(|(published, applied)| {
+            published.get(usize::from(shard)).is_none_or(|published| published <= applied)
         })
     }
 }
@@ -119,10 +166,11 @@ impl Shard {
         if self.retained.bytes >= self.config.retained_bytes_maximum && !inbound.payload.is_empty() {
             return Err(ReasonCode::QuotaExceeded);
         }
-        self.retained.published += 1;
-        let number = self.retained.published;
-        inbound.retained = Some((self.number, number));
         let owner = self.placement.shard_of(inbound.topic.as_str());
+        let Some(published) = self.retained.published.get_mut(usize::from(owner)) else { return Ok(()) };
+        *published += 1;
+        let number = *published;
+        inbound.retained = Some((self.number, number));
         let message = inbound.keep().clone();
         if owner == self.number {
             self.retain(message, owner, number);
@@ -142,44 +190,64 @@ impl Shard {
 
     /// Sends a session what is retained for a new subscription.
     pub(crate) fn replay_retained(&mut self, session: u32, filter: &OwnedTopicFilter, options: Options) {
-        for message in self.retained.matching(filter.filter(), self.now) {
-            self.replay(session, retained_delivery(message, options));
-        }
         let others = self.links.count() - 1;
         if others == 0 {
+            for kept in self.retained.answer(filter.filter(), self.now).messages {
+                self.replay(session, retained_delivery(kept.message, options));
+            }
             return;
         }
         self.retained.queries = self.retained.queries.wrapping_add(1);
         let query = self.retained.queries;
         let Some(entry) = self.sessions.get_mut(session) else { return };
-        let awaited = Awaited { query, options, outstanding: others, live: Vec::new() };
-        entry.awaited.push(awaited);
+        entry.awaited.push(Awaited {
+            query,
+            filter: filter.clone(),
+            options,
+            outstanding: others,
+            published: vec![Box::default(); usize::from(others) + 1],
+            answers: Vec::new(),
+            live: Vec::new(),
+        });
         self.links.send_all(|| Operation::RetainedQuery { session, query, filter: filter.clone() });
     }
 
     pub(crate) fn answer_retained(&mut self, from: u8, session: u32, query: u32, filter: &OwnedTopicFilter) {
-        let messages = self.retained.matching(filter.filter(), self.now);
-        let applied = self.retained.applied.clone().into_boxed_slice();
-        self.links.send(from, Operation::RetainedAnswer { session, query, applied, messages });
+        let answer = Box::new(self.retained.answer(filter.filter(), self.now));
+        self.links.send(from, Operation::RetainedAnswer { session, query, answer });
     }
 
-    pub(crate) fn on_retained_answer(
-        &mut self,
-        session: u32,
-        query: u32,
-        applied: &[u64],
-        messages: &[Arc<Message>],
-    ) {
+    pub(crate) fn on_retained_answer(&mut self, from: u8, session: u32, query: u32, answer: Answer) {
+        let own = self.number;
         let Some(entry) = self.sessions.get_mut(session) else { return };
         let Some(place) = entry.awaited.iter().position(|awaited| awaited.query == query) else { return };
         let Some(awaited) = entry.awaited.get_mut(place) else { return };
         awaited.outstanding = awaited.outstanding.saturating_sub(1);
+        let is_first = awaited.published.get(usize::from(from)).is_some_and(|published| published.is_empty());
+        if is_first && let Some(published) = awaited.published.get_mut(usize::from(from)) {
+            *published = answer.published.clone();
+        }
+        awaited.answers.push((from, answer));
+        if awaited.outstanding > 0 {
+            return;
+        }
+        if is_first {
+            // What the others had for this shard came before their answers.
+            let answer = self.retained.answer(awaited.filter.filter(), self.now);
+            awaited.answers.push((own, answer));
+        }
+        let mut wanted = Vec::new();
+        for (shard, answer) in mem::take(&mut awaited.answers) {
+            if awaited.is_complete(shard, &answer) {
+                let new = answer.messages.iter().filter(|kept| !awaited.is_overtaken(kept, &answer.applied));
+                wanted.extend(new.map(|kept| Arc::clone(&kept.message)));
+            } else {
+                awaited.outstanding += 1;
+                let filter = awaited.filter.clone();
+                self.links.send(shard, Operation::RetainedQuery { session, query, filter });
+            }
+        }
         let options = awaited.options;
-        let wanted: Vec<_> = messages
-            .iter()
-            .filter(|message| !awaited.is_overtaken(message.topic.name(), applied))
-            .cloned()
-            .collect();
         if awaited.outstanding == 0 {
             entry.awaited.swap_remove(place);
         }

@@ -37,6 +37,11 @@ impl Shard {
             // The member has left since it was chosen: another one gets the message.
             return self.route_to_group(id, message);
         };
+        // It may have waited with another member, whose session has ended. [v5 MQTT-3.3.2-5]
+        if message.is_expired(self.now) {
+            self.metrics.dropped_expired += 1;
+            return;
+        }
         let mut inbound = Inbound::from_message(message);
         let qos = options.qos().min(message.qos);
         let retain = options.retain_as_published() && message.retain;

@@ -1,7 +1,7 @@
 //! A client connects: who it is, and which session it gets (section 3.1.4).
 
 use colibri_codec::{Connect, Property, ReasonCode, Utf8String, Version, Will as ConnectWill};
-use colibri_protocol::{Acceptance, Publication, Session, passed_on};
+use colibri_protocol::{Acceptance, Progress, Publication, Session, State, passed_on};
 
 use super::Shard;
 use crate::message::{Delivery, Inbound};
@@ -17,7 +17,7 @@ struct Attachment {
 
 impl Shard {
     pub(crate) fn on_connect(&mut self, number: u32, connect: &Connect<'_>) {
-        if let Err(reason) = check(connect) {
+        if let Err(reason) = check(connect).and_then(|()| self.check_will(connect)) {
             return self.refuse(number, reason);
         }
         let assigned = connect.client_id.is_empty().then(|| self.assign_client_id());
@@ -55,9 +55,23 @@ impl Shard {
         let Some(client) = self.connections.get_mut(number) else { return };
         client.session = Some(attachment.session);
         client.protocol.accept(&acceptance, attachment.messages, self.now, &mut client.output);
+        // Retained messages that waited for the connection before still come before later ones.
+        let mut messages = client.protocol.session().messages();
+        let replaying = messages.any(|(delivery, at)| at == Progress::Waiting && delivery.retain);
+        drop(messages);
+        client.flags.replaying = replaying;
+        if client.protocol.state() == State::Closed {
+            // The client takes no packet as large as its CONNACK, and would wait for one for ever.
+            return self.close_connection(number);
+        }
         self.metrics.connections_total += 1;
         self.set_away(attachment.session, false);
         self.watch_keep_alive(number);
+    }
+
+    /// A will goes where its client may publish.
+    fn check_will(&self, connect: &Connect<'_>) -> Result<(), ReasonCode> {
+        connect.will.as_ref().map_or(Ok(()), |will| self.may_publish(will.topic))
     }
 
     fn refuse(&mut self, number: u32, reason: ReasonCode) {

@@ -39,8 +39,12 @@ pub(crate) struct Flags {
     pub(crate) blocked: bool,
     /// It is in the list of connections that may have more to read.
     pub(crate) more: bool,
+    /// Its client has ended it, perhaps behind bytes that have not been read.
+    pub(crate) ended: bool,
     /// It is not read until its output has been written.
     pub(crate) paused: bool,
+    /// It is in the list of connections to end because they cannot take more.
+    pub(crate) given_up: bool,
     /// It is closed at the end of the turn.
     pub(crate) closing: bool,
     /// Retained messages are waiting for it, so that later ones wait behind them, even with QoS 0.

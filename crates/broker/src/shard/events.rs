@@ -3,7 +3,9 @@
 use std::mem;
 use std::sync::Arc;
 
-use colibri_codec::{Disconnect, Frame, Properties, Property, ReasonCode, Utf8String, Version};
+use colibri_codec::{
+    Disconnect, Frame, PacketType, Properties, Property, ReasonCode, TopicName, Utf8String, Version,
+};
 use colibri_protocol::{Event, Publication, Received, Time, Violation, passed_on};
 
 use super::Shard;
@@ -19,10 +21,18 @@ impl Shard {
     #[inline]
     pub(crate) fn handle(&mut self, number: u32, frame: Frame<'_>, bytes: &[u8]) {
         let Some(client) = self.connections.get_mut(number) else { return };
+        if frame.first_byte() >> 4 == PacketType::Publish.number() {
+            match client.protocol.handle_publish(frame, self.now, &mut client.output) {
+                Ok(Some(received)) => self.on_publish(number, &received, bytes),
+                Ok(None) => {}
+                Err(violation) => self.violate(number, violation),
+            }
+            return;
+        }
         match client.protocol.handle_frame(frame, self.now, &mut client.output) {
             // What waited is pumped when the connection is flushed, once for all packets of this read.
             Ok(Event::Handled | Event::Delivered(_)) => {}
-            Ok(Event::Publish(received)) => self.on_publish(number, &received, bytes),
+            Ok(Event::Publish(_)) => {}
             Ok(Event::Release(id)) => client.protocol.complete(id, self.now, &mut client.output),
             Ok(Event::Subscribe(subscribe)) => self.on_subscribe(number, &subscribe),
             Ok(Event::Unsubscribe(unsubscribe)) => self.on_unsubscribe(number, &unsubscribe),
@@ -58,7 +68,9 @@ impl Shard {
             payload: publish.payload,
         };
         // The bytes can be passed on if nothing in them belongs to this connection alone.
-        let plain = !publish.dup && expires.is_none() && publish.properties.topic_alias().is_none();
+        let plain = !publish.dup
+            && (publish.properties.is_empty()
+                || (expires.is_none() && publish.properties.topic_alias().is_none()));
         let wire = plain.then_some(Wire { bytes, has_properties: version.has_properties() });
         let mut inbound = Inbound::new(&publication, publisher).with_wire(wire);
         let outcome = self.accept_publish(&mut inbound, &mut route);
@@ -78,14 +90,23 @@ impl Shard {
 
     /// Routes what a client publishes, if it may.
     fn accept_publish(&mut self, inbound: &mut Inbound<'_>, route: &mut crate::route::Route) -> Outcome {
-        let text = inbound.topic.as_str();
+        match self.may_publish(inbound.topic) {
+            Ok(()) => self.route(inbound, route),
+            Err(reason) => Outcome::Refused(reason),
+        }
+    }
+
+    /// Whether a client may publish to a topic, in person or by its will.
+    #[inline]
+    pub(crate) fn may_publish(&self, topic: TopicName<'_>) -> Result<(), ReasonCode> {
+        let text = topic.as_str();
         if text.starts_with('$') && text.starts_with("$SYS/") {
-            return Outcome::Refused(ReasonCode::NotAuthorized);
+            return Err(ReasonCode::NotAuthorized);
         }
         if text.len() > self.config.topic_levels_maximum && !self.levels_are_few(text) {
-            return Outcome::Refused(ReasonCode::TopicNameInvalid);
+            return Err(ReasonCode::TopicNameInvalid);
         }
-        self.route(inbound, route)
+        Ok(())
     }
 
     /// Whether a topic name or filter has no more levels than allowed.
@@ -158,6 +179,30 @@ impl Shard {
         }
     }
 
+    /// Throws out timers that mean nothing any more, once there may be as many as of the others: a client
+    /// that comes and goes, or a retained message that is renewed, leaves one behind each time.
+    pub(crate) fn tidy_timers(&mut self) {
+        if !self.timers.may_be_stale() {
+            return;
+        }
+        let mut timers = mem::take(&mut self.timers);
+        timers.tidy(|due, timer| match timer {
+            Timer::Connect { connection, birth } => {
+                self.connections.born(*connection, *birth).is_some_and(|client| client.session.is_none())
+            }
+            Timer::KeepAlive { connection, birth } => self.connections.born(*connection, *birth).is_some(),
+            Timer::SessionExpiry { session, stay } => {
+                self.sessions.get(*session).is_some_and(|s| s.stay == *stay && !s.is_connected())
+            }
+            Timer::WillDelay { session, stay } => {
+                self.sessions.get(*session).is_some_and(|s| s.stay == *stay && s.will.is_some())
+            }
+            Timer::RetainedExpiry { topic } => self.retained.expires(topic.name()) == Some(due),
+            Timer::Accept { .. } | Timer::SysTopics => true,
+        });
+        self.timers = timers;
+    }
+
     fn on_keep_alive(&mut self, number: u32, birth: u32) {
         let now = self.now;
         let Some(client) = self.connections.born(number, birth) else { return };
@@ -196,8 +241,8 @@ impl Shard {
             Operation::RetainedQuery { session, query, filter } => {
                 self.answer_retained(from, session, query, &filter);
             }
-            Operation::RetainedAnswer { session, query, applied, messages } => {
-                self.on_retained_answer(session, query, &applied, &messages);
+            Operation::RetainedAnswer { session, query, answer } => {
+                self.on_retained_answer(from, session, query, *answer);
             }
             Operation::MetricsQuery => {
                 let metrics = Box::new(self.measure());
@@ -229,6 +274,9 @@ impl Shard {
 /// The properties that are passed on, and when the message expires. Where all of them are, they are
 /// borrowed from the packet; else those that are passed on are copied into `copy`.
 fn own<'a>(properties: &Properties<'a>, now: Time, copy: &'a mut Vec<u8>) -> (Properties<'a>, Option<Time>) {
+    if properties.is_empty() {
+        return (Properties::EMPTY, None);
+    }
     let all = properties.iter().all(|property| Publication::PASSED_ON.contains(property.id()));
     if all {
         return (*properties, None);

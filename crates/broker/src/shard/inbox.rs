@@ -17,6 +17,7 @@ use colibri_topics::GroupId;
 use super::socket::Detached;
 use crate::message::Message;
 use crate::metrics::Metrics;
+use crate::route::retained::Answer;
 use crate::subscriber::{Options, Subscriber};
 
 /// How many operations may wait in an inbox before its senders stop reading from their clients. Chosen
@@ -32,16 +33,16 @@ pub(crate) enum Operation {
     Interest { filter: OwnedTopicFilter, interested: bool },
     /// A session of the sender is a member of a shared group, or (`None`) is none any more.
     Member { group: GroupId, member: Subscriber, options: Option<Options> },
-    /// A message for the receiver's own subscribers; if it is retained, its number among those of the sender.
+    /// A message for the receiver's own subscribers; if it is retained, its number as with `Retain`.
     Publish { message: Arc<Message>, retained: Option<u64> },
     /// A message for one member of a shared group.
     Deliver { session: u32, group: GroupId, message: Arc<Message> },
-    /// A message that the receiver has to retain, and its number among those of the sender.
+    /// A message that the receiver has to retain, and its number among those that the sender had for it.
     Retain { message: Arc<Message>, number: u64 },
     /// A session of the sender wants what the receiver retains for a filter.
     RetainedQuery { session: u32, query: u32, filter: OwnedTopicFilter },
-    /// The answer: the messages, and the number of the last message retained here from each shard.
-    RetainedAnswer { session: u32, query: u32, applied: Box<[u64]>, messages: Vec<Arc<Message>> },
+    /// The answer.
+    RetainedAnswer { session: u32, query: u32, answer: Box<Answer> },
     /// Shard 0 wants to know what the receiver has counted.
     MetricsQuery,
     /// The answer.
@@ -164,6 +165,11 @@ impl Links {
                 inbox.push(Batch { from: self.own, operations: mem::take(operations) });
             }
         }
+    }
+
+    /// Whether there is something that the next turn has to hand over.
+    pub(crate) fn has_outgoing(&self) -> bool {
+        self.outgoing.iter().any(|operations| !operations.is_empty())
     }
 
     /// Whether some shard is so far behind that this one should not read on.

@@ -26,13 +26,14 @@ impl Shard {
     pub(crate) fn lose_connection(&mut self, number: u32) {
         let Some(client) = self.connections.get_mut(number) else { return };
         let Some(session) = client.session.take() else { return };
-        let messages = mem::take(client.protocol.session_mut());
+        let mut messages = mem::take(client.protocol.session_mut());
+        // Those were kept only to come behind retained ones; they are no part of a session (section 4.1).
+        messages.retain_waiting(|delivery| delivery.qos > QoS::AtMostOnce);
         let now = self.now;
         let stay = self.sessions.next_stay();
         let Some(entry) = self.sessions.get_mut(session) else { return };
         entry.connection = None;
         entry.stay = stay;
-        entry.awaited = Vec::new();
         entry.stored = Some(Box::new(messages));
         // [v5 MQTT-3.1.2-23] [v3.1.1 MQTT-4.1.0-2]
         if !entry.outlives_connection() {
@@ -42,6 +43,8 @@ impl Shard {
         if let Some(end) = entry.ends(now) {
             self.timers.set(end, Timer::SessionExpiry { session, stay });
         }
+        self.set_away(session, true);
+        let Some(entry) = self.sessions.get(session) else { return };
         // [v5 MQTT-3.1.2-8]; the end of the session, if that comes first, publishes it too.
         match &entry.will {
             Some(will) if will.delay > 0 => {
@@ -50,7 +53,6 @@ impl Shard {
             Some(_) => self.publish_will(session),
             None => {}
         }
-        self.set_away(session, true);
     }
 
     /// Ends a session: publishes the will that still waits, and forgets everything.
@@ -84,10 +86,24 @@ impl Shard {
         self.routing.foreign = route;
     }
 
-    /// Ends the connection of a session that cannot take more.
-    pub(crate) fn disconnect_session(&mut self, session: u32) {
-        if let Some(number) = self.sessions.get(session).and_then(|entry| entry.connection) {
-            self.disconnect(number, ReasonCode::QuotaExceeded, "too many messages wait for this client");
+    /// Notes that the connection of a session that cannot take more is to end.
+    ///
+    /// It does not end at once: its will may go to others that cannot take more, theirs to still others,
+    /// and one within the other they would need more of the stack than there is.
+    pub(crate) fn give_up(&mut self, session: u32) {
+        let Some(number) = self.sessions.get(session).and_then(|entry| entry.connection) else { return };
+        let Some(client) = self.connections.get_mut(number) else { return };
+        if !mem::replace(&mut client.flags.given_up, true) {
+            self.given_up.push((number, client.birth));
+        }
+    }
+
+    /// Ends the connections that were given up.
+    pub(crate) fn end_given_up(&mut self) {
+        while let Some((number, birth)) = self.given_up.pop() {
+            if self.connections.born(number, birth).is_some() {
+                self.disconnect(number, ReasonCode::QuotaExceeded, "too many messages wait for this client");
+            }
         }
     }
 }

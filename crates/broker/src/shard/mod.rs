@@ -84,6 +84,8 @@ pub struct Shard {
     overfull: Vec<u32>,
     /// Connections that may have more to read.
     more: Vec<u32>,
+    /// Connections to end because they cannot take more, with their births.
+    pub(crate) given_up: Vec<(u32, u32)>,
     /// Listeners that may have more connections waiting.
     pub(crate) accepting: Vec<usize>,
     /// Whether the broker is stopping, so that lost connections say nothing about their clients.
@@ -140,6 +142,7 @@ impl Shard {
             touched: Vec::new(),
             overfull: Vec::new(),
             more: Vec::new(),
+            given_up: Vec::new(),
             accepting: Vec::new(),
             stopping: false,
             stop_at: None,
@@ -159,17 +162,23 @@ impl Shard {
         for event in ready {
             match *event {
                 Ready::Listener(listener) => self.accepting.push(listener),
-                Ready::Connection { connection, readable, writable } => {
+                Ready::Connection { connection, readable, writable, ended } => {
                     if writable {
                         self.on_writable(connection);
                     }
-                    if readable {
+                    if ended && let Some(client) = self.connections.get_mut(connection) {
+                        client.flags.ended = true;
+                    }
+                    if readable || ended {
                         self.read_again(connection);
                     }
                 }
             }
         }
-        self.accept(sockets);
+        // Who comes now is not served any more.
+        if !self.stopping {
+            self.accept(sockets);
+        }
         if !self.links.are_full() {
             for connection in mem::take(&mut self.more) {
                 self.read(connection, sockets);
@@ -179,6 +188,8 @@ impl Shard {
         while let Some(timer) = self.timers.pop_due(now) {
             self.on_timer(timer);
         }
+        self.end_given_up();
+        self.tidy_timers();
         self.links.flush();
         self.flush_touched(sockets);
         self.next()
@@ -206,7 +217,9 @@ impl Shard {
             }
             return Next::Wait(Some(stop_at.since(self.now)));
         }
-        let at_once = !self.accepting.is_empty() || !self.touched.is_empty();
+        // What broke while it was written to may have left something for other shards.
+        let left = !self.touched.is_empty() || !self.given_up.is_empty() || self.links.has_outgoing();
+        let at_once = !self.accepting.is_empty() || left;
         if at_once || (!self.more.is_empty() && !self.links.are_full()) {
             return Next::Wait(Some(Duration::ZERO));
         }
@@ -278,6 +291,7 @@ impl Shard {
             client.flags.paused = true;
             return;
         }
+        let birth = client.birth;
         let mut buffer = mem::take(&mut self.read_buffer);
         let partial = mem::take(&mut client.partial);
         let kept = if partial.len() < READ_BUFFER_SIZE / 2 { partial.len() } else { 0 };
@@ -287,16 +301,20 @@ impl Shard {
         let filled = matches!(&result, Ok(count) if *count == room.len());
         if let Ok(count @ 1..) = result {
             self.metrics.bytes_received += count as u64;
-            // What another shard did before the client sent this comes first.
+            // What another shard did before the client sent this comes first. It may have ended this
+            // connection, and its number may be that of another one by now.
             self.take_inbox(sockets);
             let input = buffer.get(..kept + count).unwrap_or_default();
-            if kept == partial.len() {
+            if self.connections.born(number, birth).is_none() {
+                self.spare.take_back(partial);
+            } else if kept == partial.len() {
                 self.spare.take_back(partial);
                 self.take_in(number, input, sockets);
             } else {
                 self.take_in_large(number, partial, input, sockets);
             }
-            if filled {
+            let ended = self.connections.get(number).is_some_and(|client| client.flags.ended);
+            if filled || ended {
                 self.read_again(number);
             }
         } else if let Some(client) = self.connections.get_mut(number) {
@@ -425,6 +443,9 @@ impl Shard {
         received: &[u8],
         sockets: &mut dyn Sockets,
     ) {
+        if self.stopping {
+            return;
+        }
         let number = self.begin_connection(peer);
         if sockets.adopt(number, socket).is_err() {
             self.connections.remove(number);

@@ -100,6 +100,7 @@ impl Poller {
                     connection,
                     readable: event.is_readable() || event.is_read_closed() || event.is_error(),
                     writable: event.is_writable() || event.is_error(),
+                    ended: event.is_read_closed() || event.is_error(),
                 }),
                 Err(_) => {
                     debug_assert!(token > CONNECTIONS_END);

@@ -61,5 +61,8 @@ pub enum Ready {
         readable: bool,
         /// Bytes fit again.
         writable: bool,
+        /// The end has come, or an error, perhaps behind bytes: there is no other word of it, so the
+        /// connection is to be read until it says so itself.
+        ended: bool,
     },
 }

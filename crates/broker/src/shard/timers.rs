@@ -8,8 +8,9 @@ use colibri_protocol::Time;
 
 /// What is due.
 ///
-/// A timer is never cancelled: whoever it is for looks whether it still means anything. `birth` and
-/// `stay` tell whether the connection or session is still the one it was set for.
+/// A timer is not cancelled: whoever it is for looks whether it still means anything. `birth` and
+/// `stay` tell whether the connection or session is still the one it was set for. Those that mean
+/// nothing any more are thrown out together when they may be the larger part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Timer {
     /// When a connection has had its time to send CONNECT.
@@ -33,7 +34,12 @@ pub(crate) enum Timer {
 pub(crate) struct Timers {
     heap: BinaryHeap<Reverse<Entry>>,
     count: u64,
+    /// How many there were when they were last gone through.
+    kept: usize,
 }
+
+/// Fewer timers than this are not gone through: they weigh less than looking at them costs.
+const TIDY_MIN: usize = 1024;
 
 #[derive(Debug, PartialEq, Eq)]
 struct Entry {
@@ -59,6 +65,17 @@ impl Timers {
     pub(crate) fn set(&mut self, due: Time, timer: Timer) {
         self.count += 1;
         self.heap.push(Reverse(Entry { due, order: self.count, timer }));
+    }
+
+    /// Whether half of them or more may mean nothing any more.
+    pub(crate) fn may_be_stale(&self) -> bool {
+        self.heap.len() >= TIDY_MIN && self.heap.len() / 2 >= self.kept
+    }
+
+    /// Throws out those for which `is_live` says no.
+    pub(crate) fn tidy(&mut self, mut is_live: impl FnMut(Time, &Timer) -> bool) {
+        self.heap.retain(|Reverse(entry)| is_live(entry.due, &entry.timer));
+        self.kept = self.heap.len();
     }
 
     pub(crate) fn len(&self) -> usize {

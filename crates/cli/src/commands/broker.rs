@@ -75,8 +75,12 @@ fn serve(options: &Options) -> Result<(), String> {
 
 fn explain_start(error: &colibri_broker::StartError) -> String {
     match error {
-        colibri_broker::StartError::Listen { address, source } if source.kind() == io::ErrorKind::AddrInUse => {
-            format!("cannot listen on {address}: another program does; stop it or choose another port with --listen")
+        colibri_broker::StartError::Listen { address, source }
+            if source.kind() == io::ErrorKind::AddrInUse =>
+        {
+            format!(
+                "cannot listen on {address}: another program does; stop it or choose another port with --listen"
+            )
         }
         colibri_broker::StartError::Listen { address, source }
             if source.kind() == io::ErrorKind::PermissionDenied =>
@@ -96,10 +100,9 @@ fn announce(broker: &Broker, shards: usize, files: u64, default_listener: bool, 
     let threads = if shards == 1 { "1 shard".to_owned() } else { format!("{shards} shards") };
     lines.push_str(&format!("colibri broker: {threads}, at most {files} open files"));
     match data_dir {
-        Some(directory) => lines.push_str(&format!(
-            ", state in memory ({} is not used yet)\n",
-            directory.display()
-        )),
+        Some(directory) => {
+            lines.push_str(&format!(", state in memory ({} is not used yet)\n", directory.display()))
+        }
         None => lines.push_str(", state in memory\n"),
     }
     if default_listener {

@@ -25,8 +25,12 @@ impl<'a> Puback<'a> {
         Self { packet_id, reason, properties: Properties::EMPTY }
     }
 
+    /// Decodes the body of a PUBACK.
+    ///
+    /// # Errors
+    /// The first broken rule, in the order of the standard.
     #[inline]
-    pub(crate) fn decode(body: &'a [u8], version: Version) -> Result<Self, Malformed> {
+    pub fn decode(body: &'a [u8], version: Version) -> Result<Self, Malformed> {
         let (packet_id, Ending { reason, properties }) = ack::decode(body, PacketType::Puback, version)?;
         Ok(Self { packet_id, reason, properties })
     }

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use colibri_codec::{Delivery, PacketId, Properties, Puback, Publish, Pubrec, QoS, ReasonCode};
 
-use crate::event::{Event, Received, Topic};
+use crate::event::{Received, Topic};
 use crate::incoming::HeldAck;
 use crate::{Connection, Kept, Role, State, Time, Violation};
 
@@ -15,7 +15,7 @@ impl<M: Kept> Connection<M> {
         publish: Publish<'a>,
         now: Time,
         out: &mut Vec<u8>,
-    ) -> Result<Event<'a, M>, Violation> {
+    ) -> Result<Option<Received<'a>>, Violation> {
         let topic = match publish.topic {
             Some(topic) if publish.properties.is_empty() => Topic::Named(topic),
             _ => self.resolve_topic(&publish)?,
@@ -26,15 +26,16 @@ impl<M: Kept> Connection<M> {
             Delivery::ExactlyOnce(id) => {
                 // [v5 MQTT-4.3.3-10] [v3.1.1 MQTT-4.3.3-2]
                 if !self.session.received.insert(id) {
-                    return Ok(self.repeat_pubrec(id, now, out));
+                    self.repeat_pubrec(id, now, out);
+                    return Ok(None);
                 }
                 self.take_receive_quota()?;
             }
         }
-        Ok(Event::Publish(Received { publish, topic }))
+        Ok(Some(Received { publish, topic }))
     }
 
-    /// Answers a message of [`Event::Publish`], in the order of the messages: PUBACK for QoS 1, PUBREC for
+    /// Answers a message of [`Event::Publish`](crate::Event::Publish), in the order of the messages: PUBACK for QoS 1, PUBREC for
     /// QoS 2, nothing for QoS 0. A reason of 0x80 or above says that the message was not taken over.
     // [v5 MQTT-3.3.4-1] [v5 MQTT-4.3.2-4] [v5 MQTT-4.3.3-8] [v3.1.1 MQTT-3.3.4-1] [v3.1.1 MQTT-4.3.2-2]
     #[inline]
@@ -109,12 +110,11 @@ impl<M: Kept> Connection<M> {
     }
 
     /// A QoS 2 message came again before its PUBREL: it is not handed on a second time.
-    fn repeat_pubrec<'a>(&mut self, id: PacketId, now: Time, out: &mut Vec<u8>) -> Event<'a, M> {
+    fn repeat_pubrec(&mut self, id: PacketId, now: Time, out: &mut Vec<u8>) {
         // If the first answer is still held back it will do for both.
         if !self.held.is_open(id, QoS::ExactlyOnce) {
             self.acknowledge(Delivery::ExactlyOnce(id), ReasonCode::Success, now, out);
         }
-        Event::Handled
     }
 
     fn take_receive_quota(&mut self) -> Result<(), Violation> {

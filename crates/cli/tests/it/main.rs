@@ -1,0 +1,8 @@
+//! The commands as processes, against a scripted server.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod mock;
+mod publish;
+mod run;
+mod shell;
+mod subscribe;

@@ -1,0 +1,8 @@
+//! The client against a scripted server.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod keep_alive;
+mod messages;
+mod mock;
+mod publish;
+mod reconnect;
