@@ -78,7 +78,12 @@ impl Broker {
         let origin = Instant::now();
         for (number, (shard, poller)) in shards.into_iter().zip(pollers).enumerate() {
             let thread = thread::Builder::new().name(format!("shard-{number}"));
-            match thread.spawn(move || run(shard, poller, origin)) {
+            let ending = Ending(broker.stopper());
+            let work = move || {
+                let _ending = ending;
+                run(shard, poller, origin)
+            };
+            match thread.spawn(work) {
                 Ok(thread) => broker.threads.push(thread),
                 Err(error) => {
                     broker.stop();
@@ -109,13 +114,10 @@ impl Broker {
     /// # Errors
     /// What ended a shard that was not told to stop.
     pub fn join(self) -> io::Result<()> {
-        let stopper = self.stopper;
         let mut result = Ok(());
         for thread in self.threads {
             let ended = thread.join().unwrap_or_else(|_| Err(io::Error::other("a shard has panicked")));
             if ended.is_err() {
-                // Half a broker would lose messages without a word.
-                stopper.stop();
                 result = ended;
             }
         }
@@ -131,6 +133,15 @@ impl Stopper {
     /// As [`Broker::stop`].
     pub fn stop(&self) {
         self.inboxes.iter().for_each(|inbox| inbox.stop());
+    }
+}
+
+/// Stops all shards when one ends, also when it panics: half a broker would lose messages without a word.
+struct Ending(Stopper);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.stop();
     }
 }
 
@@ -165,5 +176,23 @@ impl Error for StartError {
             Self::Shards(_) | Self::NoListener => None,
             Self::Listen { source, .. } | Self::System(source) => Some(source),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_that_panics_stops_the_others() {
+        let config = Arc::new(Config::default());
+        let (_, stopper) = Shard::all(&config, vec![Box::new(|| {}), Box::new(|| {})], Time::default());
+        let ending = Ending(stopper.clone());
+        let shard = thread::spawn(move || {
+            let _ending = ending;
+            panic!("as a shard might");
+        });
+        assert!(shard.join().is_err());
+        assert!(stopper.inboxes.iter().all(|inbox| inbox.is_stopped()));
     }
 }

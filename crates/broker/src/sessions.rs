@@ -20,7 +20,8 @@ pub(crate) struct ClientSession {
     pub(crate) stored: Option<Box<Session<Delivery>>>,
     /// How long the session outlives its connection, in seconds; `u32::MAX` is for ever.
     pub(crate) expiry_interval: u32,
-    pub(crate) subscriptions: Vec<(OwnedTopicFilter, Options)>,
+    /// By filter, as a client may have a hundred thousand and give each of them up.
+    pub(crate) subscriptions: HashMap<OwnedTopicFilter, Options, foldhash::fast::FixedState>,
     pub(crate) will: Option<Box<Will>>,
     /// Tells timers of an earlier stay from those of this one.
     pub(crate) stay: u32,
@@ -98,7 +99,7 @@ impl Sessions {
             connection: None,
             stored: None,
             expiry_interval: 0,
-            subscriptions: Vec::new(),
+            subscriptions: HashMap::with_hasher(self.by_client_id.hasher().clone()),
             will: None,
             stay: 0,
             awaited: Vec::new(),

@@ -14,10 +14,14 @@ use crate::shard::inbox::Operation;
 use crate::subscriber::{Options, Subscriber};
 
 impl Shard {
-    /// Sends a message to the member whose turn it is; those that are connected come first.
+    /// Sends a message to the member whose turn it is; those that are connected and have room come first.
     pub(crate) fn route_to_group(&mut self, id: &GroupId, message: &Arc<Message>) {
         let Some(group) = self.tree.group_by_id(id) else { return };
-        let chosen = group.next_where(|_, options| !options.is_away()).or_else(|| group.next(|_| true));
+        let has_room = |member: &Subscriber| !self.routing.crowded || self.has_room(*member);
+        let chosen = group
+            .next_where(|member, options| !options.is_away() && has_room(member))
+            .or_else(|| group.next(has_room))
+            .or_else(|| group.next(|_| true));
         let Some((member, _)) = chosen else { return };
         let Some(session) = member.session_number() else { return };
         if member.shard_number() == self.number {
@@ -26,6 +30,12 @@ impl Shard {
             let (group, message) = (id.clone(), Arc::clone(message));
             self.links.send(member.shard_number(), Operation::Deliver { session, group, message });
         }
+    }
+
+    /// Whether a member's queue has room, as far as is known here.
+    fn has_room(&self, member: Subscriber) -> bool {
+        let own = member.session_number().filter(|_| member.shard_number() == self.number);
+        !own.and_then(|session| self.queue_of(session)).is_some_and(|queue| self.is_full(queue))
     }
 
     /// Sends a message to a member of a group that is a session here.

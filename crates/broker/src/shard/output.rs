@@ -136,11 +136,14 @@ impl Shard {
             client.output = self.spare.lend();
         }
         let (mut expired, mut too_large) = (0, 0);
+        let waiting = client.protocol.session().waiting() as u64;
         client.protocol.pump(room, self.now, &mut client.output, |_, sent| match sent {
             Sent::Expired => expired += 1,
             Sent::TooLarge | Sent::NotSupported => too_large += 1,
             Sent::Written(_) | Sent::Wait => {}
         });
+        let gone = waiting.saturating_sub(client.protocol.session().waiting() as u64);
+        self.metrics.publishes_sent += gone.saturating_sub(expired + too_large);
         self.metrics.dropped_expired += expired;
         self.metrics.dropped_too_large += too_large;
     }

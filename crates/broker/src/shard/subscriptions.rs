@@ -46,10 +46,9 @@ impl Shard {
         let mut reasons = Vec::new();
         for filter in unsubscribe.filters.iter() {
             let Some(entry) = self.sessions.get_mut(session) else { return };
-            let place = entry.subscriptions.iter().position(|(own, _)| own.filter() == filter);
-            let reason = match place {
-                Some(place) => {
-                    let (filter, _) = entry.subscriptions.swap_remove(place);
+            let filter = OwnedTopicFilter::from(filter);
+            let reason = match entry.subscriptions.remove(&filter) {
+                Some(_) => {
                     self.remove_subscription(session, &filter);
                     ReasonCode::Success
                 }
@@ -76,14 +75,10 @@ impl Shard {
         let subscriber = Subscriber::session(self.number, session);
         let is_new = self.tree.get(filter, subscriber).is_none();
         let entry = self.sessions.get_mut(session).ok_or(ReasonCode::UnspecifiedError)?;
-        if is_new {
-            if entry.subscriptions.len() >= self.config.subscriptions_maximum {
-                return Err(ReasonCode::QuotaExceeded);
-            }
-            entry.subscriptions.push((filter.into(), options));
-        } else if let Some(own) = entry.subscriptions.iter_mut().find(|(own, _)| own.filter() == filter) {
-            own.1 = options;
+        if is_new && entry.subscriptions.len() >= self.config.subscriptions_maximum {
+            return Err(ReasonCode::QuotaExceeded);
         }
+        entry.subscriptions.insert(filter.into(), options);
         self.tree.subscribe(filter, subscriber, options);
         match filter.share() {
             Some((share, filter)) => {

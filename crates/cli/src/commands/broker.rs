@@ -17,8 +17,8 @@ const OPEN_FILES_WANTED: u64 = 1 << 20;
 /// What the command line says.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Where to accept connections: ADDR:PORT, e.g. 0.0.0.0:1883 or [::1]:1883; may be repeated
-    #[arg(long, value_name = "ADDR:PORT", value_parser = parse_listen)]
+    /// Where to accept connections; may be repeated
+    #[arg(long, value_name = "ADDR:PORT", help = "Where to accept connections, e.g. 0.0.0.0:1883 or [::1]:1883; may be repeated", value_parser = parse_listen)]
     listen: Vec<SocketAddr>,
     /// How many shards (threads) share the work; default one per processor
     #[arg(long, value_name = "N", value_parser = parse_shards)]

@@ -1,0 +1,33 @@
+//! The tests of the broker from outside: scripts in packets against shards in memory, an oracle for
+//! random traffic, and sockets of the operating system.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod connecting;
+mod expiry;
+mod hello;
+mod oracle;
+mod overload;
+mod packets;
+mod peer;
+mod races;
+mod retained;
+mod sessions;
+mod shared;
+mod subscriptions;
+mod tcp;
+mod wills;
+mod wire;
+mod world;
+
+use colibri_codec::Version;
+
+/// How many shards each test runs with.
+const SHARDS: [usize; 3] = [1, 2, 8];
+
+/// The versions that differ in what a server does.
+const VERSIONS: [Version; 2] = [Version::V3_1_1, Version::V5];
+
+/// Each number of shards with each version.
+fn everywhere() -> impl Iterator<Item = (usize, Version)> {
+    SHARDS.into_iter().flat_map(|shards| VERSIONS.map(|version| (shards, version)))
+}
