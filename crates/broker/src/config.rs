@@ -42,6 +42,11 @@ pub struct Config {
     pub queued_bytes_maximum: usize,
     /// What happens when either is reached. Default [`QueueFull::Refuse`].
     pub queue_full: QueueFull,
+    /// How many retained messages may wait for one session, over all its subscriptions that bring them.
+    /// Default 1,000,000. Beyond it the client is disconnected with Quota exceeded, rather than told half
+    /// of what is retained. More: larger trees can be fetched at once. Less: less that one SUBSCRIBE can
+    /// ask for; the messages themselves are shared, so each counts some tens of bytes.
+    pub replayed_messages_maximum: usize,
     /// How many bytes of output may be pending for one connection before QoS 0 messages to it are dropped
     /// and others wait. Default 1 MiB. More: bursts survive. Less: less memory that a slow reader holds.
     pub output_budget: usize,
@@ -54,7 +59,8 @@ pub struct Config {
     pub retained_bytes_maximum: usize,
     /// How often the `$SYS` topics are published. Default 10 s; zero turns them off.
     pub sys_interval: Duration,
-    /// How long clients get at the end to take what is on its way to them. Default 2 s.
+    /// How long the shards get at the end to write to their clients and to close. Default 2 s. A client
+    /// that does not read is closed without waiting for it.
     pub stop_timeout: Duration,
 }
 
@@ -92,6 +98,7 @@ impl Default for Config {
             queued_messages_maximum: 100_000,
             queued_bytes_maximum: 64 << 20,
             queue_full: QueueFull::default(),
+            replayed_messages_maximum: 1_000_000,
             output_budget: 1 << 20,
             subscriptions_maximum: 100_000,
             topic_levels_maximum: 128,

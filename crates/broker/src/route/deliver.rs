@@ -184,7 +184,12 @@ impl Shard {
         if connection.is_none() && delivery.qos == QoS::AtMostOnce {
             return;
         }
+        let maximum = self.config.replayed_messages_maximum;
         let Some(queue) = self.queue_of_mut(number) else { return };
+        if queue.waiting() >= maximum {
+            self.metrics.dropped_queue_full += 1;
+            return self.give_up(number);
+        }
         queue.enqueue(delivery);
         if let Some(connection) = connection {
             if let Some(client) = self.connections.get_mut(connection) {

@@ -77,6 +77,7 @@ impl Shard {
     fn refuse(&mut self, number: u32, reason: ReasonCode) {
         if let Some(client) = self.connections.get_mut(number) {
             client.protocol.refuse(reason, &[], &mut client.output);
+            client.flags.lingers = true;
         }
         self.close_connection(number);
     }

@@ -47,6 +47,11 @@ pub(crate) struct Flags {
     pub(crate) given_up: bool,
     /// It is closed at the end of the turn.
     pub(crate) closing: bool,
+    /// Before it is closed the client gets the time to read what it was told last: a socket that is closed
+    /// with unread bytes in it takes back what was written.
+    pub(crate) lingers: bool,
+    /// It was told that nothing more comes, and what it sends is thrown away until it closes too.
+    pub(crate) lingering: bool,
     /// Retained messages are waiting for it, so that later ones wait behind them, even with QoS 0.
     pub(crate) replaying: bool,
 }

@@ -119,6 +119,7 @@ impl Shard {
         let Some(client) = self.connections.get_mut(number) else { return };
         self.metrics.violations += 1;
         client.protocol.fail(violation, &mut client.output);
+        client.flags.lingers = true;
         self.close_connection(number);
     }
 
@@ -131,6 +132,7 @@ impl Shard {
             client.output = self.spare.lend();
         }
         client.protocol.disconnect(&disconnect, &mut client.output);
+        client.flags.lingers = true;
         self.close_connection(number);
     }
 
@@ -158,6 +160,14 @@ impl Shard {
                     self.connections.born(connection, birth).is_some_and(|client| client.session.is_none());
                 if late {
                     self.close_connection(connection);
+                }
+            }
+            Timer::Linger { connection, birth } => {
+                if let Some(client) =
+                    self.connections.get_mut(connection).filter(|client| client.birth == birth)
+                {
+                    client.flags.lingers = false;
+                    self.touch(connection);
                 }
             }
             Timer::KeepAlive { connection, birth } => self.on_keep_alive(connection, birth),
@@ -189,6 +199,9 @@ impl Shard {
         timers.tidy(|due, timer| match timer {
             Timer::Connect { connection, birth } => {
                 self.connections.born(*connection, *birth).is_some_and(|client| client.session.is_none())
+            }
+            Timer::Linger { connection, birth } => {
+                self.connections.get(*connection).is_some_and(|client| client.birth == *birth)
             }
             Timer::KeepAlive { connection, birth } => self.connections.born(*connection, *birth).is_some(),
             Timer::SessionExpiry { session, stay } => {

@@ -284,7 +284,7 @@ impl Shard {
         let Some(client) = self.connections.get_mut(number) else { return };
         client.flags.more = false;
         if client.flags.closing {
-            return;
+            return self.discard(number, sockets);
         }
         if client.pending() > limit {
             // Who does not read its answers is not asked anything more until it does.
@@ -323,6 +323,22 @@ impl Shard {
         self.read_buffer = buffer;
         match result {
             Ok(0) => self.drop_connection(number, sockets),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.read_again(number),
+            Err(_) => self.drop_connection(number, sockets),
+        }
+    }
+
+    /// Throws away what a client sends that has been told that its connection ends.
+    fn discard(&mut self, number: u32, sockets: &mut dyn Sockets) {
+        let Some(flags) = self.connections.get(number).map(|client| client.flags) else { return };
+        if !flags.lingering {
+            return;
+        }
+        match sockets.read(number, &mut self.read_buffer) {
+            Ok(0) => self.drop_connection(number, sockets),
+            Ok(count) if count == self.read_buffer.len() || flags.ended => self.read_again(number),
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.read_again(number),

@@ -2,11 +2,13 @@
 
 use std::io;
 use std::mem;
+use std::time::Duration;
 
 use colibri_protocol::{Sent, State};
 
 use super::connections::Client;
 use super::socket::Sockets;
+use super::timers::Timer;
 use super::{READ_BUFFER_SIZE, Shard};
 
 /// Buffers that grew beyond this are given back to the system, in bytes.
@@ -16,6 +18,8 @@ const SPARE_SIZE_MAX: usize = 256 << 10;
 const SPARE_COUNT_MAX: usize = 1024;
 /// All spare buffers together, in bytes.
 const SPARE_TOTAL_MAX: usize = 8 << 20;
+/// How long a client gets to read why it is disconnected before its socket is closed.
+const LINGER: Duration = Duration::from_secs(1);
 /// Output of one connection beyond this is written before more is read, so that a burst does not count
 /// as slowness of its receiver.
 pub(crate) const OVERFULL: usize = READ_BUFFER_SIZE / 2;
@@ -102,7 +106,7 @@ impl Shard {
                 Err(_) => return self.drop_connection(number, sockets),
             }
             if client.flags.closing {
-                return self.drop_connection(number, sockets);
+                return self.finish(number, sockets);
             }
             if client.pending() > 0 {
                 return;
@@ -120,6 +124,22 @@ impl Shard {
                 return;
             }
         }
+    }
+
+    /// Closes a connection, or first gives its client the time to read what it was told last.
+    fn finish(&mut self, number: u32, sockets: &mut dyn Sockets) {
+        let Some(client) = self.connections.get_mut(number) else { return };
+        // What the client does not take while it is written to, it will not take later.
+        if !client.flags.lingers || client.flags.ended || client.pending() > 0 {
+            return self.drop_connection(number, sockets);
+        }
+        if mem::replace(&mut client.flags.lingering, true) {
+            return;
+        }
+        let birth = client.birth;
+        sockets.finish(number);
+        self.timers.set(self.now + LINGER, Timer::Linger { connection: number, birth });
+        self.read_again(number);
     }
 
     /// Moves what waits for a connection into its output, as far as the budget and the client go.

@@ -1,7 +1,7 @@
 //! Sockets of the operating system; the only file that names `mio`.
 
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -158,6 +158,15 @@ impl Sockets for Poller {
     #[inline]
     fn write(&mut self, connection: u32, bytes: &[u8]) -> io::Result<usize> {
         self.socket(connection)?.write(bytes)
+    }
+
+    fn finish(&mut self, connection: u32) {
+        if let Ok(socket) = self.socket(connection)
+            && let Err(error) = socket.shutdown(Shutdown::Write)
+        {
+            // The peer was first, and its end will be read.
+            debug_assert_eq!(error.kind(), io::ErrorKind::NotConnected);
+        }
     }
 
     fn close(&mut self, connection: u32) {

@@ -26,6 +26,9 @@ pub trait Sockets {
     /// [`io::ErrorKind::WouldBlock`] when nothing fits.
     fn write(&mut self, connection: u32, bytes: &[u8]) -> io::Result<usize>;
 
+    /// Ends the writing half of a socket, after what was written; what comes can still be read.
+    fn finish(&mut self, connection: u32);
+
     /// Closes a socket, after what was written.
     fn close(&mut self, connection: u32);
 

@@ -337,3 +337,21 @@ fn nothing_is_left_when_everybody_has_left() {
         last.expect(&Got::Puback(id, 0x10));
     }
 }
+
+#[test]
+fn whoever_asks_for_more_retained_messages_than_may_wait_is_told_so() {
+    for (shards, version) in everywhere() {
+        let world = configured(shards, |config| config.replayed_messages_maximum = 10);
+        let publisher = world.join(&Hello::new(version, "publisher"));
+        for number in 0..20 {
+            publisher.retain(&format!("t/{number}"), "kept", 1);
+        }
+        let modest = world.join(&Hello::new(version, "modest"));
+        modest.subscribe("t/+", 2);
+        assert!(modest.is_closed(), "twenty messages are more than ten");
+        let content = world.join(&Hello::new(version, "content"));
+        content.subscribe("t/7", 1);
+        content.expect_publish("t/7", "kept", 1);
+        assert!(world.metrics().dropped_queue_full > 0);
+    }
+}

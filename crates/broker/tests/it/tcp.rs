@@ -283,3 +283,22 @@ fn a_stop_tells_clients_why_and_ends_all_threads() {
         drop(TcpListener::bind(address).unwrap());
     }
 }
+
+#[test]
+fn a_client_that_goes_on_sending_still_reads_why_it_is_disconnected() {
+    for shards in SHARDS {
+        let (broker, address) = start(shards);
+        let mut client = Client::open(address);
+        client.send(&packet(0x10, &[&text("MQTT"), &[5, 2, 0, 0, 0], &text("talkative")]));
+        assert_eq!(client.packet()[..1], [0x20]);
+        // A PUBLISH of 100 MB, of which some megabytes are sent: more than any buffer on the way holds.
+        client.send(&[0x30, 0x80, 0xC2, 0xD7, 0x2F]);
+        for _ in 0..64 {
+            client.send(&[b'x'; 1 << 16]);
+        }
+        let disconnect = client.packet();
+        assert_eq!((disconnect[0], disconnect[2]), (0xE0, 0x95));
+        client.expect_closed();
+        stop(broker);
+    }
+}

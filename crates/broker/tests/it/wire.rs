@@ -193,6 +193,16 @@ impl Sockets for Net {
         self.wire(connection)?.write(bytes)
     }
 
+    fn finish(&mut self, connection: u32) {
+        if let Some(wire) = self.wires.get(&connection) {
+            let mut wire = lock(wire);
+            wire.broker_closed = true;
+            // A client that reads the end closes too.
+            wire.client_ended = true;
+            wire.readable = true;
+        }
+    }
+
     fn close(&mut self, connection: u32) {
         if let Some(wire) = self.wires.remove(&connection) {
             lock(&wire).broker_closed = true;

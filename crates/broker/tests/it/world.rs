@@ -66,6 +66,10 @@ impl Sockets for Interleaved<'_> {
         self.net.write(connection, bytes)
     }
 
+    fn finish(&mut self, connection: u32) {
+        self.net.finish(connection);
+    }
+
     fn close(&mut self, connection: u32) {
         self.net.close(connection);
     }
