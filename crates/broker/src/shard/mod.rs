@@ -15,6 +15,7 @@ pub(crate) mod inbox;
 mod leaving;
 mod output;
 mod poller;
+mod random;
 mod socket;
 mod subscriptions;
 pub(crate) mod timers;
@@ -41,6 +42,7 @@ use crate::sys_topics::SysTopics;
 use connections::Connections;
 use inbox::{Inbox, Links, Operation};
 use output::Spare;
+use random::Random;
 use timers::{Timer, Timers};
 
 pub use poller::{Poller, Wake};
@@ -493,23 +495,5 @@ impl Shard {
 impl fmt::Debug for Shard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shard").field("number", &self.number).field("now", &self.now).finish_non_exhaustive()
-    }
-}
-
-/// Numbers that are hard to foresee and, from one seed, always the same: the generator `SplitMix64`.
-#[derive(Debug)]
-pub(crate) struct Random(u64);
-
-impl Random {
-    const fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    pub(crate) const fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
     }
 }
