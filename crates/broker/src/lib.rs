@@ -24,6 +24,7 @@ mod route;
 mod sessions;
 pub mod shard;
 mod subscriber;
+mod subscription_list;
 mod sys_topics;
 
 pub use config::{Config, QueueFull, SHARDS_MAX};

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use colibri_codec::OwnedTopicFilter;
 use colibri_protocol::{Session, Time};
 use hashbrown::HashMap;
 
 use crate::message::{Delivery, Message};
 use crate::route::retained::Awaited;
-use crate::subscriber::{Options, SESSIONS_MAX};
+use crate::subscriber::SESSIONS_MAX;
+use crate::subscription_list::SubscriptionList;
 
 /// A client's session. Messages under way are in the connection while there is one.
 #[derive(Debug)]
@@ -20,8 +20,7 @@ pub(crate) struct ClientSession {
     pub(crate) stored: Option<Box<Session<Delivery>>>,
     /// How long the session outlives its connection, in seconds; `u32::MAX` is for ever.
     pub(crate) expiry_interval: u32,
-    /// By filter, as a client may have a hundred thousand and give each of them up.
-    pub(crate) subscriptions: HashMap<OwnedTopicFilter, Options, foldhash::fast::FixedState>,
+    pub(crate) subscriptions: SubscriptionList,
     pub(crate) will: Option<Box<Will>>,
     /// Tells timers of an earlier stay from those of this one.
     pub(crate) stay: u32,
@@ -99,7 +98,7 @@ impl Sessions {
             connection: None,
             stored: None,
             expiry_interval: 0,
-            subscriptions: HashMap::with_hasher(self.by_client_id.hasher().clone()),
+            subscriptions: SubscriptionList::default(),
             will: None,
             stay: 0,
             awaited: Vec::new(),

@@ -1,6 +1,7 @@
 //! One connection: its parts, what goes in, what comes out. What arriving packets do is in `on/`, how it
 //! ends in `closing`.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use colibri_codec::{
@@ -34,7 +35,7 @@ pub struct Connection<M> {
     /// What this end may still send.
     pub(crate) send_quota: Quota,
     pub(crate) incoming_aliases: IncomingAliases,
-    pub(crate) outgoing_aliases: Option<OutgoingAliases>,
+    pub(crate) outgoing_aliases: Option<Box<OutgoingAliases>>,
     pub(crate) held: HeldAcks,
     /// Whether CONNECT named an Authentication Method.
     pub(crate) extended_authentication: bool,
@@ -411,7 +412,8 @@ impl<M: Kept> Connection<M> {
         self.session = session;
         self.send_quota = Quota::new(self.peer.receive_maximum);
         if self.peer.topic_alias_maximum > 0 {
-            self.outgoing_aliases = Some(OutgoingAliases::new(self.peer.topic_alias_maximum));
+            let aliases = OutgoingAliases::new(self.peer.topic_alias_maximum);
+            self.outgoing_aliases = Some(Box::new(aliases));
         }
         self.resend(now, out);
     }

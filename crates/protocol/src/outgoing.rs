@@ -11,6 +11,7 @@
 //! tells its place. Whoever leaves one exchange open while thousands pass it finds it moved aside, so
 //! that neither the queue nor the search in it grows with the age of the oldest.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -58,10 +59,8 @@ pub(crate) struct Outgoing<M> {
     queue: VecDeque<Exchange<M>>,
     /// How many in the queue are `Done`.
     done: usize,
-    /// Older than all in the queue, oldest first.
-    aside: VecDeque<Exchange<M>>,
-    /// The identifiers of those.
-    aside_ids: PacketIdSet,
+    /// Older than all in the queue; nearly always there is none.
+    aside: Option<Box<Aside<M>>>,
     /// How many exchanges are marked `resend`.
     resends: usize,
     /// How many of the oldest exchanges are known not to be marked `resend`, so that sending thousands
@@ -73,14 +72,26 @@ pub(crate) struct Outgoing<M> {
     pub(crate) waiting: Waiting<M>,
 }
 
+/// Exchanges that thousands have passed, oldest first; never empty.
+#[derive(Clone, Debug)]
+struct Aside<M> {
+    exchanges: VecDeque<Exchange<M>>,
+    ids: PacketIdSet,
+}
+
+impl<M> Default for Aside<M> {
+    fn default() -> Self {
+        Self { exchanges: VecDeque::new(), ids: PacketIdSet::default() }
+    }
+}
+
 impl<M> Default for Outgoing<M> {
     fn default() -> Self {
         Self {
             counter: Counter::default(),
             queue: VecDeque::new(),
             done: 0,
-            aside: VecDeque::new(),
-            aside_ids: PacketIdSet::default(),
+            aside: None,
             resends: 0,
             settled: 0,
             pubrecs: 0,
@@ -95,13 +106,13 @@ impl<M> Outgoing<M> {
     // [v3.1.1 MQTT-2.3.1-4]
     pub(crate) fn begin(&mut self, stage: Stage, kept: Option<M>) -> Option<PacketId> {
         let mut id = self.counter.take();
-        if !self.queue.is_empty() || !self.aside.is_empty() {
-            if self.queue.len() - self.done + self.aside.len() >= usize::from(packet_id::COUNT) {
+        if !self.queue.is_empty() || self.aside.is_some() {
+            if self.queue.len() - self.done + self.aside_length() >= usize::from(packet_id::COUNT) {
                 return None;
             }
             // What is moved aside step by step is never in the way of a new identifier in the queue.
             self.move_old_aside(id);
-            while self.aside_ids.contains(id) {
+            while self.is_aside(id) {
                 id = self.counter.take();
                 self.move_old_aside(id);
             }
@@ -121,8 +132,12 @@ impl<M> Outgoing<M> {
     pub(crate) fn finish(&mut self, id: PacketId) -> Option<Exchange<M>> {
         match self.place(id)? {
             Place::Aside(index) => {
-                let exchange = self.aside.remove(index)?;
-                self.aside_ids.remove(id);
+                let aside = self.aside.as_mut()?;
+                let exchange = aside.exchanges.remove(index)?;
+                aside.ids.remove(id);
+                if aside.exchanges.is_empty() {
+                    self.aside = None;
+                }
                 self.settled = self.settled.saturating_sub(1);
                 self.resends -= usize::from(exchange.resend);
                 Some(exchange)
@@ -175,7 +190,8 @@ impl<M> Outgoing<M> {
     pub(crate) fn resume(&mut self) -> Vec<PacketId> {
         let mut releases = Vec::new();
         self.resends = 0;
-        for exchange in self.aside.iter_mut().chain(self.queue.iter_mut()) {
+        let aside = self.aside.iter_mut().flat_map(|aside| aside.exchanges.iter_mut());
+        for exchange in aside.chain(self.queue.iter_mut()) {
             exchange.resend = false;
             match exchange.stage {
                 Stage::AwaitingPuback | Stage::AwaitingPubrec => {
@@ -187,10 +203,15 @@ impl<M> Outgoing<M> {
                 Stage::Done => {}
             }
         }
-        self.aside.retain(|exchange| exchange.stage != Stage::Done);
-        self.aside_ids = PacketIdSet::default();
-        for exchange in &self.aside {
-            self.aside_ids.insert(exchange.id);
+        if let Some(aside) = &mut self.aside {
+            let Aside { exchanges, ids } = aside.as_mut();
+            exchanges.retain(|exchange| {
+                let open = exchange.stage != Stage::Done;
+                open || !ids.remove(exchange.id)
+            });
+            if exchanges.is_empty() {
+                self.aside = None;
+            }
         }
         self.done = self.queue.iter().filter(|exchange| exchange.stage == Stage::Done).count();
         self.drop_done();
@@ -211,14 +232,14 @@ impl<M> Outgoing<M> {
         if self.resends == 0 {
             return None;
         }
-        self.aside.iter().chain(self.queue.iter()).skip(self.settled).find(|exchange| exchange.resend)
+        self.all().skip(self.settled).find(|exchange| exchange.resend)
     }
 
     /// Notes that the PUBLISH of an exchange has been sent again.
     pub(crate) fn resent(&mut self, id: PacketId) {
-        let next = match self.settled.checked_sub(self.aside.len()) {
+        let next = match self.settled.checked_sub(self.aside_length()) {
             Some(index) => self.queue.get_mut(index),
-            None => self.aside.get_mut(self.settled),
+            None => self.at(Place::Aside(self.settled)),
         };
         // Nearly always it is the oldest that was left.
         let exchange = match next {
@@ -240,7 +261,7 @@ impl<M> Outgoing<M> {
 
     /// All open exchanges in the order of sending.
     pub(crate) fn exchanges(&self) -> impl Iterator<Item = &Exchange<M>> {
-        self.aside.iter().chain(self.queue.iter()).filter(|exchange| exchange.stage != Stage::Done)
+        self.all().filter(|exchange| exchange.stage != Stage::Done)
     }
 
     /// Takes every message out that may not have arrived, in the order of sending: first what was under
@@ -252,8 +273,8 @@ impl<M> Outgoing<M> {
         self.resends = 0;
         self.settled = 0;
         self.done = 0;
-        self.aside_ids = PacketIdSet::default();
-        let begun = self.aside.drain(..).chain(self.queue.drain(..)).filter_map(|exchange| {
+        let aside = self.aside.take().into_iter().flat_map(|aside| aside.exchanges);
+        let begun = aside.chain(self.queue.drain(..)).filter_map(|exchange| {
             let arrived = matches!(exchange.stage, Stage::AwaitingPubcomp { .. });
             exchange.kept.filter(|_| !arrived)
         });
@@ -262,7 +283,7 @@ impl<M> Outgoing<M> {
 
     fn at(&mut self, place: Place) -> Option<&mut Exchange<M>> {
         match place {
-            Place::Aside(index) => self.aside.get_mut(index),
+            Place::Aside(index) => self.aside.as_mut()?.exchanges.get_mut(index),
             Place::Queue(index) => self.queue.get_mut(index),
         }
     }
@@ -280,14 +301,27 @@ impl<M> Outgoing<M> {
                 return Some(Place::Queue(index));
             }
         }
-        if !self.aside_ids.contains(id) {
+        if !self.is_aside(id) {
             return None;
         }
-        self.aside.iter().position(|exchange| exchange.id == id).map(Place::Aside)
+        self.aside.as_ref()?.exchanges.iter().position(|exchange| exchange.id == id).map(Place::Aside)
+    }
+
+    /// All exchanges in the order of sending, `Done` ones too.
+    fn all(&self) -> impl Iterator<Item = &Exchange<M>> {
+        self.aside.iter().flat_map(|aside| aside.exchanges.iter()).chain(self.queue.iter())
+    }
+
+    fn aside_length(&self) -> usize {
+        self.aside.as_ref().map_or(0, |aside| aside.exchanges.len())
+    }
+
+    fn is_aside(&self, id: PacketId) -> bool {
+        self.aside.as_ref().is_some_and(|aside| aside.ids.contains(id))
     }
 
     fn settle(&mut self) {
-        let marks = self.aside.iter().chain(self.queue.iter()).skip(self.settled);
+        let marks = self.all().skip(self.settled);
         self.settled += marks.take_while(|exchange| !exchange.resend).count();
     }
 
@@ -302,8 +336,9 @@ impl<M> Outgoing<M> {
     fn move_old_aside(&mut self, newest: PacketId) {
         while self.queue.front().is_some_and(|exchange| distance(exchange.id, newest) > SPAN_MAX) {
             let Some(oldest) = self.queue.pop_front() else { return };
-            self.aside_ids.insert(oldest.id);
-            self.aside.push_back(oldest);
+            let aside = self.aside.get_or_insert_default();
+            aside.ids.insert(oldest.id);
+            aside.exchanges.push_back(oldest);
             self.drop_done();
         }
     }

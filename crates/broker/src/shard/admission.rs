@@ -66,7 +66,11 @@ impl Shard {
         }
         self.metrics.connections_total += 1;
         self.set_away(attachment.session, false);
-        self.watch_keep_alive(number);
+        // The timer for CONNECT is still to come and looks after longer silences.
+        let due = self.connections.get(number).and_then(|client| client.protocol.poll_timeout(self.now));
+        if due.is_some_and(|due| due < self.now + self.config.connect_timeout) {
+            self.watch_keep_alive(number);
+        }
     }
 
     /// A will goes where its client may publish.

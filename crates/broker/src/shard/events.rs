@@ -160,6 +160,8 @@ impl Shard {
                     self.connections.born(connection, birth).is_some_and(|client| client.session.is_none());
                 if late {
                     self.close_connection(connection);
+                } else if self.connections.born(connection, birth).is_some() {
+                    self.watch_keep_alive(connection);
                 }
             }
             Timer::Linger { connection, birth } => {
@@ -197,13 +199,12 @@ impl Shard {
         }
         let mut timers = mem::take(&mut self.timers);
         timers.tidy(|due, timer| match timer {
-            Timer::Connect { connection, birth } => {
-                self.connections.born(*connection, *birth).is_some_and(|client| client.session.is_none())
-            }
             Timer::Linger { connection, birth } => {
                 self.connections.get(*connection).is_some_and(|client| client.birth == *birth)
             }
-            Timer::KeepAlive { connection, birth } => self.connections.born(*connection, *birth).is_some(),
+            Timer::Connect { connection, birth } | Timer::KeepAlive { connection, birth } => {
+                self.connections.born(*connection, *birth).is_some()
+            }
             Timer::SessionExpiry { session, stay } => {
                 self.sessions.get(*session).is_some_and(|s| s.stay == *stay && !s.is_connected())
             }

@@ -59,7 +59,7 @@ impl Shard {
     pub(crate) fn end_session(&mut self, session: u32) {
         self.publish_will(session);
         let Some(entry) = self.sessions.get_mut(session) else { return };
-        for (filter, _) in mem::take(&mut entry.subscriptions) {
+        for filter in entry.subscriptions.take_filters() {
             self.remove_subscription(session, &filter);
         }
         let Some(entry) = self.sessions.remove(session) else { return };

@@ -47,12 +47,11 @@ impl Shard {
         for filter in unsubscribe.filters.iter() {
             let Some(entry) = self.sessions.get_mut(session) else { return };
             let filter = OwnedTopicFilter::from(filter);
-            let reason = match entry.subscriptions.remove(&filter) {
-                Some(_) => {
-                    self.remove_subscription(session, &filter);
-                    ReasonCode::Success
-                }
-                None => ReasonCode::NoSubscriptionExisted,
+            let reason = if entry.subscriptions.remove(&filter) {
+                self.remove_subscription(session, &filter);
+                ReasonCode::Success
+            } else {
+                ReasonCode::NoSubscriptionExisted
             };
             reasons.extend(UnsubackReason::new(reason).ok());
         }
@@ -109,7 +108,7 @@ impl Shard {
         let subscriber = Subscriber::session(self.number, session);
         let Some(entry) = self.sessions.get_mut(session) else { return };
         let mut groups = Vec::new();
-        for (filter, options) in &mut entry.subscriptions {
+        for (filter, options) in entry.subscriptions.iter_mut() {
             if let Some((share, behind)) = filter.filter().share()
                 && options.is_away() != away
             {
