@@ -55,6 +55,9 @@ pub(crate) struct Delivery {
     pub(crate) message: Arc<Message>,
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
+    /// Whether it is a retained message for a new subscription, which no queue is charged for: it is shared
+    /// with all who get it, and has a limit of its own.
+    pub(crate) replayed: bool,
     extra: Option<Box<Extra>>,
 }
 
@@ -187,7 +190,7 @@ impl Delivery {
                 group: group.cloned(),
             })
         });
-        Self { message, qos, retain, extra }
+        Self { message, qos, retain, replayed: false, extra }
     }
 
     pub(crate) fn group(&self) -> Option<&GroupId> {
@@ -212,6 +215,6 @@ impl Kept for Delivery {
     }
 
     fn size(&self) -> usize {
-        self.message.size()
+        if self.replayed { 0 } else { self.message.size() }
     }
 }

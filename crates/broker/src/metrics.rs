@@ -45,6 +45,8 @@ metrics! {
     dropped_queue_full
     /// Messages that were refused because a receiver's queue was full.
     refused_queue_full
+    /// Messages that were not retained because those that are weigh too much.
+    refused_retained
     /// Messages that were not sent because their receiver takes no packet of that size.
     dropped_too_large
     /// Messages that were not sent because they had expired.

@@ -6,7 +6,7 @@ use colibri_protocol::{Session, Time};
 use hashbrown::HashMap;
 
 use crate::message::{Delivery, Message};
-use crate::route::retained::Awaited;
+use crate::route::retained::{Awaited, Replays};
 use crate::subscriber::SESSIONS_MAX;
 use crate::subscription_list::SubscriptionList;
 
@@ -26,6 +26,8 @@ pub(crate) struct ClientSession {
     pub(crate) stay: u32,
     /// Retained messages that other shards have been asked for.
     pub(crate) awaited: Vec<Awaited>,
+    /// Retained messages that nobody has been asked for yet.
+    pub(crate) replays: Option<Box<Replays>>,
 }
 
 /// A Will Message with its delay.
@@ -102,6 +104,7 @@ impl Sessions {
             will: None,
             stay: 0,
             awaited: Vec::new(),
+            replays: None,
         };
         if let Some(slot) = self.slots.get_mut(number as usize) {
             *slot = Some(Box::new(session));

@@ -80,7 +80,7 @@ impl Shard {
             ("$SYS/broker/publish/messages/received", sum.publishes_received),
             ("$SYS/broker/publish/messages/sent", sum.publishes_sent),
             ("$SYS/broker/publish/messages/dropped", dropped),
-            ("$SYS/broker/publish/messages/refused", sum.refused_queue_full),
+            ("$SYS/broker/publish/messages/refused", sum.refused_queue_full + sum.refused_retained),
             ("$SYS/broker/publish/messages/expired", sum.dropped_expired),
             ("$SYS/broker/bytes/received", sum.bytes_received),
             ("$SYS/broker/bytes/sent", sum.bytes_sent),

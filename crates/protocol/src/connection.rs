@@ -10,7 +10,7 @@ use colibri_codec::{
 };
 
 use crate::alias::{IncomingAliases, OutgoingAliases};
-use crate::event::{Event, Received};
+use crate::event::{Event, Received, Topic};
 use crate::flow::Quota;
 use crate::incoming::HeldAcks;
 use crate::keep_alive::{Due, KeepAlive};
@@ -134,8 +134,9 @@ impl<M: Kept> Connection<M> {
         match packet_type {
             // These are on the path of a message, and not taken through the large `Packet`.
             PacketType::Publish => {
-                let received = self.on_publish(Publish::decode(frame, self.version)?, now, out)?;
-                return Ok(received.map_or(Event::Handled, Event::Publish));
+                let publish = Publish::decode(frame, self.version)?;
+                let topic = self.on_publish(&publish, now, out)?;
+                return Ok(topic.map_or(Event::Handled, |topic| Event::Publish(Received { publish, topic })));
             }
             PacketType::Puback => return Ok(self.on_puback(Puback::decode(frame.body(), self.version)?)),
             _ => {}
@@ -158,23 +159,25 @@ impl<M: Kept> Connection<M> {
         }
     }
 
-    /// As [`Connection::handle_frame`] for a frame that is a PUBLISH, for drivers in a hurry: the event is
-    /// not wrapped. `None` is [`Event::Handled`].
+    /// As [`Connection::handle_frame`] for a frame that is a PUBLISH, for drivers in a hurry: the packet is
+    /// put into `publish` and not wrapped in an event. `None` is [`Event::Handled`].
     ///
     /// # Errors
     /// As for [`Connection::handle_frame`].
-    #[inline]
+    #[inline(always)]
     pub fn handle_publish<'a>(
         &mut self,
         frame: Frame<'a>,
+        publish: &mut Publish<'a>,
         now: Time,
         out: &mut Vec<u8>,
-    ) -> Result<Option<Received<'a>>, Violation> {
+    ) -> Result<Option<Topic<'a>>, Violation> {
         self.keep_alive.received(now);
         if self.state != State::Open {
             self.admit(&frame)?;
         }
-        self.on_publish(Publish::decode(frame, self.version)?, now, out)
+        publish.read(frame, self.version)?;
+        self.on_publish(publish, now, out)
     }
 
     /// Takes in that time has passed: sends a PINGREQ if one is due.

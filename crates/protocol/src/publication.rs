@@ -59,7 +59,7 @@ pub trait Kept {
     /// The message.
     fn publication(&self) -> Publication<'_>;
 
-    /// What a queue is charged for keeping it, in bytes.
+    /// What a queue is charged for keeping it, in bytes; 0 for a message that is not to count at all.
     fn size(&self) -> usize {
         let publication = self.publication();
         publication.topic.as_str().len() + publication.properties.wire().len() + publication.payload.len()

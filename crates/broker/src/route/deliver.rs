@@ -186,7 +186,7 @@ impl Shard {
         }
         let maximum = self.config.replayed_messages_maximum;
         let Some(queue) = self.queue_of_mut(number) else { return };
-        if queue.waiting() >= maximum {
+        if queue.waiting() - queue.waiting_counted() >= maximum {
             self.metrics.dropped_queue_full += 1;
             return self.give_up(number);
         }
@@ -219,7 +219,7 @@ impl Shard {
     }
 
     pub(crate) fn is_full(&self, queue: &Session<Delivery>) -> bool {
-        queue.waiting() >= self.config.queued_messages_maximum
+        queue.waiting_counted() >= self.config.queued_messages_maximum
             || queue.waiting_bytes() >= self.config.queued_bytes_maximum
     }
 

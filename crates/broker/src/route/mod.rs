@@ -100,7 +100,11 @@ impl Shard {
         if inbound.retain
             && let Err(reason) = self.store_retained(inbound)
         {
-            return Outcome::Refused(reason);
+            self.metrics.refused_retained += 1;
+            // Who publishes with QoS 0 is not told, and those who are there lose nothing.
+            if inbound.qos > QoS::AtMostOnce {
+                return Outcome::Refused(reason);
+            }
         }
         if route.is_empty() {
             return Outcome::NoSubscriber;
@@ -195,6 +199,7 @@ impl Shard {
             target.qos > QoS::AtMostOnce
                 && self.queue_of(target.session).is_some_and(|queue| self.is_full(queue))
         });
+        let full = full || route.groups.iter().any(|group| !self.group_has_room(group));
         if !full && self.now.since(self.routing.looked) >= LOOK_INTERVAL {
             self.routing.looked = self.now;
             self.routing.crowded = self.any_queue_is_full();

@@ -8,18 +8,29 @@
 //! The asker leaves out what a live message with a higher number has overtaken, and asks a shard again
 //! that lacks a message of which another had not known that there is a subscriber for it.
 
+use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 
 use colibri_codec::{OwnedTopicFilter, OwnedTopicName, ReasonCode, TopicFilter, TopicName};
 use colibri_protocol::Time;
 use colibri_topics::RetainedTree;
+use hashbrown::HashMap;
 
 use crate::message::{Delivery, Inbound, Message};
 use crate::shard::Shard;
 use crate::shard::inbox::Operation;
 use crate::shard::timers::Timer;
 use crate::subscriber::Options;
+
+/// How many messages may wait for a session when another replay begins for it. Large enough that the
+/// client never waits for the next, small enough that whoever asks for everything many times over gets
+/// it at the speed at which it reads.
+const REPLAY_WINDOW: usize = 10_000;
+/// How many replays of one session other shards are asked for at a time; as above.
+const AWAITED_MAX: usize = 8;
+/// How many replays of one session begin in a turn, so that other clients come to their turn.
+const REPLAYS_PER_TURN: usize = 16;
 
 /// The retained messages that this shard keeps.
 pub(crate) struct Retained {
@@ -136,6 +147,32 @@ impl Retained {
     }
 }
 
+/// Subscriptions whose retained messages a session has yet to get, each filter once.
+#[derive(Debug, Default)]
+pub(crate) struct Replays {
+    order: VecDeque<OwnedTopicFilter>,
+    options: HashMap<OwnedTopicFilter, Options, foldhash::fast::FixedState>,
+}
+
+impl Replays {
+    /// Adds a subscription; one with the same filter that has not begun comes to the same.
+    fn add(&mut self, filter: OwnedTopicFilter, options: Options) {
+        if self.options.insert(filter.clone(), options).is_none() {
+            self.order.push_back(filter);
+        }
+    }
+
+    fn next(&mut self) -> Option<(OwnedTopicFilter, Options)> {
+        let filter = self.order.pop_front()?;
+        let options = self.options.remove(&filter)?;
+        Some((filter, options))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+}
+
 impl Awaited {
     /// A retained message has come directly.
     pub(crate) fn note_live(&mut self, topic: TopicName<'_>, (shard, number): (u8, u64)) {
@@ -163,10 +200,11 @@ impl Awaited {
 impl Shard {
     /// Keeps a message for the subscribers to come, here or at the shard that its topic belongs to.
     pub(crate) fn store_retained(&mut self, inbound: &mut Inbound<'_>) -> Result<(), ReasonCode> {
-        if self.retained.bytes >= self.config.retained_bytes_maximum && !inbound.payload.is_empty() {
+        let owner = self.placement.shard_of(inbound.topic.as_str());
+        let full = self.links.retained_bytes(owner) >= self.config.retained_bytes_maximum;
+        if full && !inbound.payload.is_empty() {
             return Err(ReasonCode::QuotaExceeded);
         }
-        let owner = self.placement.shard_of(inbound.topic.as_str());
         let Some(published) = self.retained.published.get_mut(usize::from(owner)) else { return Ok(()) };
         *published += 1;
         let number = *published;
@@ -186,10 +224,47 @@ impl Shard {
             self.timers.set(expires, Timer::RetainedExpiry { topic: message.topic.clone() });
         }
         self.retained.apply(message, from, number);
+        self.links.set_retained_bytes(self.retained.bytes);
     }
 
-    /// Sends a session what is retained for a new subscription.
-    pub(crate) fn replay_retained(&mut self, session: u32, filter: &OwnedTopicFilter, options: Options) {
+    /// Sends a session what is retained for a new subscription, once those before it have been sent.
+    pub(crate) fn request_replay(&mut self, session: u32, filter: OwnedTopicFilter, options: Options) {
+        if let Some(entry) = self.sessions.get_mut(session) {
+            entry.replays.get_or_insert_default().add(filter, options);
+        }
+    }
+
+    /// Begins replays that were requested by the session of a connection, as far as it keeps up.
+    pub(crate) fn advance_replays(&mut self, connection: u32) {
+        for _ in 0..REPLAYS_PER_TURN {
+            if !self.has_replay_to_begin(connection) {
+                return;
+            }
+            let Some(session) = self.connections.get(connection).and_then(|client| client.session) else {
+                return;
+            };
+            let Some(entry) = self.sessions.get_mut(session) else { return };
+            let Some(replays) = &mut entry.replays else { return };
+            let next = replays.next();
+            if replays.is_empty() {
+                entry.replays = None;
+            }
+            if let Some((filter, options)) = next {
+                self.replay_retained(session, &filter, options);
+            }
+        }
+    }
+
+    /// Whether a requested replay can begin now: not too many are awaited, and the client keeps up.
+    pub(crate) fn has_replay_to_begin(&self, connection: u32) -> bool {
+        let Some(client) = self.connections.get(connection) else { return false };
+        let Some(entry) = client.session.and_then(|session| self.sessions.get(session)) else { return false };
+        entry.replays.is_some()
+            && entry.awaited.len() < AWAITED_MAX
+            && client.protocol.session().waiting() < REPLAY_WINDOW
+    }
+
+    fn replay_retained(&mut self, session: u32, filter: &OwnedTopicFilter, options: Options) {
         let others = self.links.count() - 1;
         if others == 0 {
             for kept in self.retained.answer(filter.filter(), self.now).messages {
@@ -254,6 +329,9 @@ impl Shard {
         for message in wanted {
             self.replay(session, retained_delivery(message, options));
         }
+        if let Some(connection) = self.sessions.get(session).and_then(|entry| entry.connection) {
+            self.touch(connection);
+        }
     }
 }
 
@@ -261,5 +339,7 @@ impl Shard {
 // [v3.1.1 MQTT-3.3.1-8]
 fn retained_delivery(message: Arc<Message>, options: Options) -> Delivery {
     let qos = options.qos().min(message.qos);
-    Delivery::new(message, qos, true, options.identifier().as_slice(), None)
+    let mut delivery = Delivery::new(message, qos, true, options.identifier().as_slice(), None);
+    delivery.replayed = true;
+    delivery
 }

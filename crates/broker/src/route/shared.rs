@@ -6,6 +6,7 @@
 use std::mem;
 use std::sync::Arc;
 
+use colibri_codec::QoS;
 use colibri_topics::GroupId;
 
 use crate::message::{Inbound, Message};
@@ -30,6 +31,12 @@ impl Shard {
             let (group, message) = (id.clone(), Arc::clone(message));
             self.links.send(member.shard_number(), Operation::Deliver { session, group, message });
         }
+    }
+
+    /// Whether some member of a group has room, as far as is known here.
+    pub(crate) fn group_has_room(&self, id: &GroupId) -> bool {
+        let Some(group) = self.tree.group_by_id(id) else { return true };
+        group.members().any(|(member, options)| options.qos() == QoS::AtMostOnce || self.has_room(member))
     }
 
     /// Whether a member's queue has room, as far as is known here.

@@ -4,9 +4,9 @@ use std::mem;
 use std::sync::Arc;
 
 use colibri_codec::{
-    Disconnect, Frame, PacketType, Properties, Property, ReasonCode, TopicName, Utf8String, Version,
+    Disconnect, Frame, PacketType, Properties, Property, Publish, ReasonCode, TopicName, Utf8String, Version,
 };
-use colibri_protocol::{Event, Publication, Received, Time, Violation, passed_on};
+use colibri_protocol::{Event, Publication, Time, Topic, Violation, passed_on};
 
 use super::Shard;
 use super::inbox::Operation;
@@ -22,8 +22,9 @@ impl Shard {
     pub(crate) fn handle(&mut self, number: u32, frame: Frame<'_>, bytes: &[u8]) {
         let Some(client) = self.connections.get_mut(number) else { return };
         if frame.first_byte() >> 4 == PacketType::Publish.number() {
-            match client.protocol.handle_publish(frame, self.now, &mut client.output) {
-                Ok(Some(received)) => self.on_publish(number, &received, bytes),
+            let mut publish = Publish::EMPTY;
+            match client.protocol.handle_publish(frame, &mut publish, self.now, &mut client.output) {
+                Ok(Some(topic)) => self.on_publish(number, &publish, &topic, bytes),
                 Ok(None) => {}
                 Err(violation) => self.violate(number, violation),
             }
@@ -47,14 +48,13 @@ impl Shard {
         self.touch(number);
     }
 
-    fn on_publish(&mut self, number: u32, received: &Received<'_>, bytes: &[u8]) {
+    fn on_publish(&mut self, number: u32, publish: &Publish<'_>, topic: &Topic<'_>, bytes: &[u8]) {
         self.metrics.publishes_received += 1;
-        let publish = &received.publish;
         let Some(client) = self.connections.get_mut(number) else { return };
         let publisher =
             client.session.map_or(Subscriber::NOBODY, |session| Subscriber::session(self.number, session));
         let version = client.protocol.version();
-        let topic = received.topic.name();
+        let topic = topic.name();
         let mut route = client.route.take().unwrap_or_default();
         let mut own_properties = Vec::new();
         let (properties, expires) = own(&publish.properties, self.now, &mut own_properties);

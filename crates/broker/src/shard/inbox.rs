@@ -61,8 +61,10 @@ pub(crate) struct Inbox {
     batches: Mutex<Vec<Batch>>,
     /// Whether there may be something in it; looked at once per socket read.
     filled: AtomicBool,
-    /// How many operations are in it.
+    /// How many operations are in it, or taken and not dealt with.
     waiting: AtomicUsize,
+    /// What the retained messages of its owner weigh in bytes.
+    retained_bytes: AtomicUsize,
     /// Whether the broker is to stop.
     stop: AtomicBool,
     wake: Box<dyn Fn() + Send + Sync>,
@@ -74,6 +76,7 @@ impl Inbox {
             batches: Mutex::default(),
             filled: AtomicBool::new(false),
             waiting: AtomicUsize::new(0),
+            retained_bytes: AtomicUsize::new(0),
             stop: AtomicBool::new(false),
             wake,
         }
@@ -100,10 +103,12 @@ impl Inbox {
         if !self.filled.swap(false, Ordering::AcqRel) {
             return Vec::new();
         }
-        let batches = mem::take(&mut *self.batches.lock().unwrap_or_else(PoisonError::into_inner));
-        let count = batches.iter().map(|batch| batch.operations.len()).sum();
-        self.waiting.fetch_sub(count, Ordering::Relaxed);
-        batches
+        mem::take(&mut *self.batches.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Notes that so many operations that were taken have been dealt with.
+    pub(crate) fn finish(&self, operations: usize) {
+        self.waiting.fetch_sub(operations, Ordering::Relaxed);
     }
 
     /// Whether its owner is behind, so that senders had better slow down.
@@ -175,6 +180,19 @@ impl Links {
     /// Whether some shard is so far behind that this one should not read on.
     pub(crate) fn are_full(&self) -> bool {
         (0u8..).zip(&self.inboxes).any(|(shard, inbox)| shard != self.own && inbox.is_full())
+    }
+
+    /// What the retained messages of a shard weigh in bytes, as of its last turn or so.
+    pub(crate) fn retained_bytes(&self, shard: u8) -> usize {
+        let inbox = self.inboxes.get(usize::from(shard));
+        inbox.map_or(0, |inbox| inbox.retained_bytes.load(Ordering::Relaxed))
+    }
+
+    /// Tells the others what the retained messages here weigh.
+    pub(crate) fn set_retained_bytes(&self, bytes: usize) {
+        if let Some(inbox) = self.inbox() {
+            inbox.retained_bytes.store(bytes, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn count(&self) -> u8 {

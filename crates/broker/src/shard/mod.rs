@@ -217,7 +217,8 @@ impl Shard {
             if self.connections.len() == 0 || self.now >= stop_at {
                 return Next::Stopped;
             }
-            return Next::Wait(Some(stop_at.since(self.now)));
+            let due = self.timers.next().map_or(stop_at, |due| due.min(stop_at));
+            return Next::Wait(Some(due.since(self.now)));
         }
         // What broke while it was written to may have left something for other shards.
         let left = !self.touched.is_empty() || !self.given_up.is_empty() || self.links.has_outgoing();
@@ -480,13 +481,20 @@ impl Shard {
     }
 
     fn take_inbox(&mut self, sockets: &mut dyn Sockets) {
-        while self.links.inbox().is_some_and(Inbox::is_filled) {
-            let batches = self.links.inbox().map(Inbox::take).unwrap_or_default();
-            for batch in batches {
-                for operation in batch.operations {
-                    self.on_operation(batch.from, operation, sockets);
-                    self.flush_overfull(sockets);
-                }
+        if !self.links.inbox().is_some_and(Inbox::is_filled) {
+            return;
+        }
+        // Once: what comes meanwhile is for the next look, so that busy senders cannot keep this shard from
+        // its own clients. They go on reading theirs only when what was taken has been dealt with.
+        let batches = self.links.inbox().map(Inbox::take).unwrap_or_default();
+        for batch in batches {
+            let count = batch.operations.len();
+            for operation in batch.operations {
+                self.on_operation(batch.from, operation, sockets);
+                self.flush_overfull(sockets);
+            }
+            if let Some(inbox) = self.links.inbox() {
+                inbox.finish(count);
             }
         }
     }

@@ -20,6 +20,8 @@ const SPARE_COUNT_MAX: usize = 1024;
 const SPARE_TOTAL_MAX: usize = 8 << 20;
 /// How long a client gets to read why it is disconnected before its socket is closed.
 const LINGER: Duration = Duration::from_secs(1);
+/// The same when the broker stops: most clients read at once, and nobody waits for the others for long.
+const LINGER_WHEN_STOPPING: Duration = Duration::from_millis(200);
 /// Output of one connection beyond this is written before more is read, so that a burst does not count
 /// as slowness of its receiver.
 pub(crate) const OVERFULL: usize = READ_BUFFER_SIZE / 2;
@@ -95,6 +97,14 @@ impl Shard {
     }
 
     fn write(&mut self, number: u32, sockets: &mut dyn Sockets) {
+        self.advance_replays(number);
+        self.write_all(number, sockets);
+        if self.has_replay_to_begin(number) {
+            self.touch(number);
+        }
+    }
+
+    fn write_all(&mut self, number: u32, sockets: &mut dyn Sockets) {
         loop {
             self.pump(number);
             let Some(client) = self.connections.get_mut(number) else { return };
@@ -138,7 +148,8 @@ impl Shard {
         }
         let birth = client.birth;
         sockets.finish(number);
-        self.timers.set(self.now + LINGER, Timer::Linger { connection: number, birth });
+        let linger = if self.stopping { LINGER_WHEN_STOPPING } else { LINGER };
+        self.timers.set(self.now + linger, Timer::Linger { connection: number, birth });
         self.read_again(number);
     }
 

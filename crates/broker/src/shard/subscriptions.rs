@@ -35,7 +35,7 @@ impl Shard {
         let Some(client) = self.connections.get_mut(number) else { return };
         client.protocol.suback(subscribe.packet_id, &reasons, self.now, &mut client.output);
         for (filter, options) in replays {
-            self.replay_retained(session, &filter, options);
+            self.request_replay(session, filter, options);
         }
     }
 

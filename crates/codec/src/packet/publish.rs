@@ -70,41 +70,66 @@ impl<'a> Publish<'a> {
     ])
     .repeating(PropertyId::SubscriptionIdentifier);
 
+    /// A PUBLISH of nothing, to be filled by [`Publish::read`].
+    pub const EMPTY: Self = Self {
+        dup: false,
+        delivery: Delivery::AtMostOnce,
+        retain: false,
+        topic: None,
+        properties: Properties::EMPTY,
+        payload: &[],
+    };
+
     /// Decodes a PUBLISH.
     ///
     /// # Errors
     /// The first broken rule, in the order of the standard.
     #[inline]
     pub fn decode(frame: Frame<'a>, version: Version) -> Result<Self, Malformed> {
+        let mut publish = Self::EMPTY;
+        publish.read(frame, version)?;
+        Ok(publish)
+    }
+
+    /// Decodes a PUBLISH in place of this one, which is left half changed by an error.
+    ///
+    /// # Errors
+    /// As for [`Publish::decode`].
+    // In place and inlined by force: returned through memory, its hundred bytes were written and read again
+    // three times per message, a quarter of what a QoS 0 message cost a server.
+    #[inline(always)]
+    pub fn read(&mut self, frame: Frame<'a>, version: Version) -> Result<(), Malformed> {
         let first = frame.first_byte();
         let mut reader = Reader::new(frame.body());
         // [v5 MQTT-3.3.1-4] [v3.1.1 MQTT-3.3.1-4]
         let qos = QoS::from_number(first >> 1 & 0b11).ok_or(Malformed::PublishQosThree)?;
-        let dup = first & 0b1000 != 0;
+        self.dup = first & 0b1000 != 0;
+        self.retain = first & 1 != 0;
         // [v5 MQTT-3.3.1-2] [v3.1.1 MQTT-3.3.1-2]
-        if dup && qos == QoS::AtMostOnce {
+        if self.dup && qos == QoS::AtMostOnce {
             return Err(Malformed::DupWithQosZero);
         }
         // [v5 MQTT-3.3.2-1] [v3.1.1 MQTT-3.3.2-1]
-        let topic = match reader.str()? {
+        self.topic = match reader.str()? {
             "" => None,
             // [v5 MQTT-3.3.2-2] [v3.1.1 MQTT-3.3.2-2]
             text => Some(TopicName::new(text).map_err(Malformed::TopicName)?),
         };
-        let delivery = match qos {
+        self.delivery = match qos {
             QoS::AtMostOnce => Delivery::AtMostOnce,
             QoS::AtLeastOnce => Delivery::AtLeastOnce(reader.packet_id()?),
             QoS::ExactlyOnce => Delivery::ExactlyOnce(reader.packet_id()?),
         };
-        let properties = match version.has_properties() {
+        self.properties = match version.has_properties() {
             true => Properties::decode(&mut reader, Self::PROPERTIES)?,
             false => Properties::EMPTY,
         };
         // [v5 MQTT-4.7.3-1] [v3.1.1 MQTT-4.7.3-1]
-        if topic.is_none() && properties.topic_alias().is_none() {
+        if self.topic.is_none() && self.properties.topic_alias().is_none() {
             return Err(Malformed::TopicMissing);
         }
-        Ok(Self { dup, delivery, retain: first & 1 != 0, topic, properties, payload: reader.rest() })
+        self.payload = reader.rest();
+        Ok(())
     }
 
     /// The QoS.

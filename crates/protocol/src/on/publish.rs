@@ -4,21 +4,22 @@ use alloc::vec::Vec;
 
 use colibri_codec::{Delivery, PacketId, Properties, Puback, Publish, Pubrec, QoS, ReasonCode};
 
-use crate::event::{Received, Topic};
+use crate::event::Topic;
 use crate::incoming::HeldAck;
 use crate::{Connection, Kept, Role, State, Time, Violation};
 
 impl<M: Kept> Connection<M> {
-    #[inline]
+    /// The topic of a message that is to be handed on; `None` for one that was before.
+    #[inline(always)]
     pub(crate) fn on_publish<'a>(
         &mut self,
-        publish: Publish<'a>,
+        publish: &Publish<'a>,
         now: Time,
         out: &mut Vec<u8>,
-    ) -> Result<Option<Received<'a>>, Violation> {
+    ) -> Result<Option<Topic<'a>>, Violation> {
         let topic = match publish.topic {
             Some(topic) if publish.properties.is_empty() => Topic::Named(topic),
-            _ => self.resolve_topic(&publish)?,
+            _ => self.resolve_topic(publish)?,
         };
         match publish.delivery {
             Delivery::AtMostOnce => {}
@@ -32,7 +33,7 @@ impl<M: Kept> Connection<M> {
                 self.take_receive_quota()?;
             }
         }
-        Ok(Some(Received { publish, topic }))
+        Ok(Some(topic))
     }
 
     /// Answers a message of [`Event::Publish`](crate::Event::Publish), in the order of the messages: PUBACK for QoS 1, PUBREC for
