@@ -68,8 +68,8 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum QueueFull {
     /// The message is refused: a 5.0 publisher learns it from Quota exceeded (0x97), an older one gets no
-    /// acknowledgement and sends again later. Nothing is lost. A message that comes from another shard has
-    /// been acknowledged before, and is treated as with `DropNewest`.
+    /// acknowledgement and sends again later. What was on its way when the queue became full is kept, up to
+    /// as much again. Nothing is lost.
     #[default]
     Refuse,
     /// The receiver loses its oldest waiting message.

@@ -156,25 +156,54 @@ impl Shard {
     /// Puts a message into a session's queue, if the queue has room or the policy makes some.
     fn enqueue(&mut self, number: u32, delivery: Delivery) {
         let full = self.queue_of(number).is_some_and(|queue| self.is_full(queue));
-        if full {
-            self.routing.crowded = true;
-            self.metrics.dropped_queue_full += 1;
-            match self.config.queue_full {
-                // Whoever could be refused was; this one came from another shard or from the broker itself.
-                QueueFull::Refuse | QueueFull::DropNewest => return,
-                QueueFull::DropOldest => {
-                    if let Some(queue) = self.queue_of_mut(number) {
-                        queue.pop_waiting();
-                    }
-                }
-                QueueFull::Disconnect => return self.give_up(number),
-            }
+        if full && !self.make_room(number) {
+            return;
         }
         if let Some(queue) = self.queue_of_mut(number) {
             queue.enqueue(delivery);
         }
         let full = self.queue_of(number).is_some_and(|queue| self.is_full(queue));
-        self.routing.crowded |= full;
+        if full {
+            self.note_full();
+        }
+    }
+
+    /// Does what the policy says about a full queue; says whether the message may come in.
+    fn make_room(&mut self, number: u32) -> bool {
+        self.note_full();
+        match self.config.queue_full {
+            // Whoever could be refused was. This one was on its way when the queue became full, or is the
+            // broker's own, and as much again is kept for such.
+            QueueFull::Refuse if !self.queue_of(number).is_some_and(|queue| self.is_overfull(queue)) => true,
+            QueueFull::Refuse | QueueFull::DropNewest => {
+                self.metrics.dropped_queue_full += 1;
+                false
+            }
+            QueueFull::DropOldest => {
+                self.metrics.dropped_queue_full += 1;
+                if let Some(queue) = self.queue_of_mut(number) {
+                    queue.pop_waiting();
+                }
+                true
+            }
+            QueueFull::Disconnect => {
+                self.metrics.dropped_queue_full += 1;
+                self.give_up(number);
+                false
+            }
+        }
+    }
+
+    fn note_full(&mut self) {
+        if !self.routing.crowded {
+            self.routing.crowded = true;
+            self.links.set_crowded(true);
+        }
+    }
+
+    fn is_overfull(&self, queue: &Session<Delivery>) -> bool {
+        queue.waiting_counted() / 2 >= self.config.queued_messages_maximum
+            || queue.waiting_bytes() / 2 >= self.config.queued_bytes_maximum
     }
 
     /// Puts a retained message into a session's queue, which it is not counted against: it is shared with

@@ -82,6 +82,11 @@ impl Route {
         self.identifiers.get(from as usize..to as usize).unwrap_or_default()
     }
 
+    /// A bit per other shard that has receivers.
+    pub(crate) const fn shards(&self) -> u64 {
+        self.shards
+    }
+
     fn is_empty(&self) -> bool {
         self.targets.is_empty() && self.groups.is_empty() && self.shards == 0
     }
@@ -158,7 +163,7 @@ impl Shard {
 
     /// Brings a route up to date.
     // [v5 MQTT-3.3.2-3] [v5 MQTT-4.7.1-1] [v3.1.1 MQTT-3.3.2-3]
-    fn find_route(&mut self, topic: TopicName<'_>, publisher: Subscriber, route: &mut Route) {
+    pub(crate) fn find_route(&mut self, topic: TopicName<'_>, publisher: Subscriber, route: &mut Route) {
         let generation = self.tree.generation();
         if route.is_for(topic, publisher, generation) {
             return;
@@ -195,16 +200,28 @@ impl Shard {
         if !self.routing.crowded || self.config.queue_full != QueueFull::Refuse {
             return false;
         }
-        let full = route.targets.iter().any(|target| {
-            target.qos > QoS::AtMostOnce
-                && self.queue_of(target.session).is_some_and(|queue| self.is_full(queue))
-        });
-        let full = full || route.groups.iter().any(|group| !self.group_has_room(group));
-        if !full && self.now.since(self.routing.looked) >= LOOK_INTERVAL {
-            self.routing.looked = self.now;
-            self.routing.crowded = self.any_queue_is_full();
+        let full = self.is_full_for(route) || route.groups.iter().any(|group| !self.group_has_room(group));
+        if !full {
+            self.look_for_full_queues();
         }
         full
+    }
+
+    /// Whether a local receiver of a route has a full queue.
+    pub(crate) fn is_full_for(&self, route: &Route) -> bool {
+        route.targets.iter().any(|target| {
+            target.qos > QoS::AtMostOnce
+                && self.queue_of(target.session).is_some_and(|queue| self.is_full(queue))
+        })
+    }
+
+    /// Looks whether there is still a full queue, if it has not just been done.
+    pub(crate) fn look_for_full_queues(&mut self) {
+        if self.now.since(self.routing.looked) >= LOOK_INTERVAL {
+            self.routing.looked = self.now;
+            self.routing.crowded = self.any_queue_is_full();
+            self.links.set_crowded(self.routing.crowded);
+        }
     }
 }
 

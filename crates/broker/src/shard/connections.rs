@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use colibri_protocol::{Connection, Limits, Time};
 
+use super::asking::Pending;
 use crate::message::Delivery;
 use crate::route::Route;
 
@@ -21,6 +22,8 @@ pub(crate) struct Client {
     /// Bytes to be written, from `written` on.
     pub(crate) output: Vec<u8>,
     pub(crate) written: usize,
+    /// A message that waits for the answers of other shards; nothing after it is dealt with.
+    pub(crate) pending: Option<Box<Pending>>,
     /// What the last published topic led to.
     pub(crate) route: Option<Box<Route>>,
     /// Tells timers for an earlier connection of this number from those for this one.
@@ -89,6 +92,7 @@ impl Connections {
             needed: 0,
             output: Vec::new(),
             written: 0,
+            pending: None,
             route: None,
             birth: self.births,
             flags: Flags::default(),

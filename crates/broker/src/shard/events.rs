@@ -4,7 +4,8 @@ use std::mem;
 use std::sync::Arc;
 
 use colibri_codec::{
-    Disconnect, Frame, PacketType, Properties, Property, Publish, ReasonCode, TopicName, Utf8String, Version,
+    Delivery, Disconnect, Frame, PacketType, Properties, Property, Publish, ReasonCode, TopicName,
+    Utf8String, Version,
 };
 use colibri_protocol::{Event, Publication, Time, Topic, Violation, passed_on};
 
@@ -73,27 +74,33 @@ impl Shard {
                 || (expires.is_none() && publish.properties.topic_alias().is_none()));
         let wire = plain.then_some(Wire { bytes, has_properties: version.has_properties() });
         let mut inbound = Inbound::new(&publication, publisher).with_wire(wire);
-        let outcome = self.accept_publish(&mut inbound, &mut route);
+        let outcome = match self.may_publish(inbound.topic) {
+            Err(reason) => Some(Outcome::Refused(reason)),
+            Ok(()) if self.ask_for_room(number, &mut inbound, publish.delivery, &mut route) => None,
+            Ok(()) => Some(self.route(&mut inbound, &mut route)),
+        };
+        if let Some(client) = self.connections.get_mut(number) {
+            client.route = Some(route);
+        }
+        if let Some(outcome) = outcome {
+            self.answer_publish(number, publish.delivery, outcome);
+        }
+    }
+
+    /// Answers a message of a client as it fared.
+    pub(crate) fn answer_publish(&mut self, number: u32, delivery: Delivery, outcome: Outcome) {
         let Some(client) = self.connections.get_mut(number) else { return };
-        client.route = Some(route);
+        let version = client.protocol.version();
         let reason = match outcome {
             Outcome::Routed => ReasonCode::Success,
             Outcome::NoSubscriber => ReasonCode::NoMatchingSubscribers,
             Outcome::Refused(reason) if version.has_properties() => reason,
             // Before 5.0 there is no way to refuse: without an acknowledgement the client sends it again.
-            Outcome::Refused(ReasonCode::QuotaExceeded) => return client.protocol.abandon(publish.delivery),
+            Outcome::Refused(ReasonCode::QuotaExceeded) => return client.protocol.abandon(delivery),
             // What is not allowed is acknowledged all the same. [v3.1.1 MQTT-3.3.5-2]
             Outcome::Refused(_) => ReasonCode::Success,
         };
-        client.protocol.acknowledge(publish.delivery, reason, self.now, &mut client.output);
-    }
-
-    /// Routes what a client publishes, if it may.
-    fn accept_publish(&mut self, inbound: &mut Inbound<'_>, route: &mut crate::route::Route) -> Outcome {
-        match self.may_publish(inbound.topic) {
-            Ok(()) => self.route(inbound, route),
-            Err(reason) => Outcome::Refused(reason),
-        }
+        client.protocol.acknowledge(delivery, reason, self.now, &mut client.output);
     }
 
     /// Whether a client may publish to a topic, in person or by its will.
@@ -258,6 +265,10 @@ impl Shard {
             Operation::RetainedAnswer { session, query, answer } => {
                 self.on_retained_answer(from, session, query, *answer);
             }
+            Operation::AskRoom { connection, birth, message } => {
+                self.answer_room(from, connection, birth, &message);
+            }
+            Operation::Room { connection, birth, full } => self.on_room(connection, birth, full, sockets),
             Operation::MetricsQuery => {
                 let metrics = Box::new(self.measure());
                 self.links.send(from, Operation::MetricsAnswer(metrics));

@@ -8,7 +8,7 @@
 use std::fmt;
 use std::mem;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use colibri_codec::OwnedTopicFilter;
@@ -43,6 +43,10 @@ pub(crate) enum Operation {
     RetainedQuery { session: u32, query: u32, filter: OwnedTopicFilter },
     /// The answer.
     RetainedAnswer { session: u32, query: u32, answer: Box<Answer> },
+    /// The sender has a message for subscribers of the receiver, which has a full queue: is it one of theirs?
+    AskRoom { connection: u32, birth: u32, message: Arc<Message> },
+    /// The answer.
+    Room { connection: u32, birth: u32, full: bool },
     /// Shard 0 wants to know what the receiver has counted.
     MetricsQuery,
     /// The answer.
@@ -138,12 +142,30 @@ pub(crate) struct Links {
     own: u8,
     inboxes: Vec<Arc<Inbox>>,
     outgoing: Vec<Vec<Operation>>,
+    /// A bit per shard that has a full queue.
+    crowded: Arc<AtomicU64>,
 }
 
 impl Links {
-    pub(crate) fn new(own: u8, inboxes: Vec<Arc<Inbox>>) -> Self {
+    pub(crate) fn new(own: u8, inboxes: Vec<Arc<Inbox>>, crowded: Arc<AtomicU64>) -> Self {
         let outgoing = inboxes.iter().map(|_| Vec::new()).collect();
-        Self { own, inboxes, outgoing }
+        Self { own, inboxes, outgoing, crowded }
+    }
+
+    /// A bit per other shard that has a full queue.
+    #[inline]
+    pub(crate) fn crowded(&self) -> u64 {
+        self.crowded.load(Ordering::Acquire) & !(1 << self.own)
+    }
+
+    /// Tells the others whether there is a full queue here.
+    pub(crate) fn set_crowded(&self, crowded: bool) {
+        let bit = 1 << self.own;
+        if crowded {
+            self.crowded.fetch_or(bit, Ordering::AcqRel);
+        } else {
+            self.crowded.fetch_and(!bit, Ordering::AcqRel);
+        }
     }
 
     pub(crate) fn send(&mut self, shard: u8, operation: Operation) {

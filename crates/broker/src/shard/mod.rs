@@ -9,6 +9,7 @@
 //! Nothing here reads a clock or names an operating system: time and sockets are handed in.
 
 mod admission;
+mod asking;
 mod connections;
 mod events;
 pub(crate) mod inbox;
@@ -24,6 +25,7 @@ use std::fmt;
 use std::io;
 use std::mem;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use colibri_codec::{Frame, Packet, PacketType, Split, Version};
@@ -115,7 +117,10 @@ impl Shard {
         now: Time,
     ) -> (Vec<Self>, Stopper) {
         let inboxes: Vec<Arc<Inbox>> = wakes.into_iter().map(|wake| Arc::new(Inbox::new(wake))).collect();
-        let links = (0u8..).zip(&inboxes).map(|(number, _)| (number, Links::new(number, inboxes.clone())));
+        let crowded = Arc::new(AtomicU64::new(0));
+        let links = (0u8..)
+            .zip(&inboxes)
+            .map(|(number, _)| (number, Links::new(number, inboxes.clone(), Arc::clone(&crowded))));
         let shards = links.map(|(number, links)| Self::new(number, Arc::clone(config), links, now)).collect();
         (shards, Stopper::new(inboxes))
     }
@@ -289,6 +294,10 @@ impl Shard {
         if client.flags.closing {
             return self.discard(number, sockets);
         }
+        if client.pending.is_some() {
+            // It is read again when the answers have come.
+            return;
+        }
         if client.pending() > limit {
             // Who does not read its answers is not asked anything more until it does.
             client.flags.paused = true;
@@ -350,7 +359,7 @@ impl Shard {
     }
 
     /// Deals with all whole packets in `input` and keeps the rest.
-    fn take_in(&mut self, number: u32, input: &[u8], sockets: &mut dyn Sockets) {
+    pub(crate) fn take_in(&mut self, number: u32, input: &[u8], sockets: &mut dyn Sockets) {
         let used = self.process(number, input, sockets);
         let rest = input.get(used..).unwrap_or_default();
         if rest.is_empty() {
@@ -383,6 +392,10 @@ impl Shard {
             let Some(client) = self.connections.get_mut(number) else { return input.len() };
             if client.flags.closing {
                 return input.len();
+            }
+            if client.pending.is_some() {
+                self.give_back_output(number);
+                return used;
             }
             if client.output.capacity() == 0 {
                 client.output = self.spare.lend();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
 
-use colibri_broker::{Broker, Config, SHARDS_MAX};
+use colibri_broker::{Broker, Config, QueueFull, SHARDS_MAX};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -23,9 +23,25 @@ pub(crate) struct Options {
     /// How many shards (threads) share the work; default one per processor
     #[arg(long, value_name = "N", value_parser = parse_shards)]
     shards: Option<usize>,
+    /// How many messages with QoS 1 or 2 may wait for one client that is away or slow
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = parse_queue)]
+    max_queued_messages: usize,
+    /// What happens to one more: refuse it (its publisher gets 0x97, or no acknowledgement before 5.0),
+    /// drop the oldest or the newest for that client, or disconnect that client
+    #[arg(long, value_name = "POLICY", default_value = "refuse")]
+    queue_full: Policy,
     /// Where the broker keeps its state; the directory is made if it is not there
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+}
+
+/// [`QueueFull`] as it is written on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Policy {
+    Refuse,
+    DropOldest,
+    DropNewest,
+    Disconnect,
 }
 
 /// Runs the server until SIGINT or SIGTERM comes.
@@ -48,6 +64,13 @@ fn serve(options: &Options) -> Result<(), String> {
     if let Some(shards) = options.shards {
         config.shards = shards;
     }
+    config.queued_messages_maximum = options.max_queued_messages;
+    config.queue_full = match options.queue_full {
+        Policy::Refuse => QueueFull::Refuse,
+        Policy::DropOldest => QueueFull::DropOldest,
+        Policy::DropNewest => QueueFull::DropNewest,
+        Policy::Disconnect => QueueFull::Disconnect,
+    };
     if let Some(directory) = &options.data_dir {
         check_data_dir(directory)?;
     }
@@ -111,8 +134,10 @@ fn announce(broker: &Broker, shards: usize, files: u64, default_listener: bool, 
              network that you trust, start it with --listen 0.0.0.0:1883 behind a firewall\n",
         );
     }
-    // Nobody reading standard error is no reason not to serve.
-    if io::stderr().write_all(lines.as_bytes()).is_err() {}
+    if let Err(error) = io::stderr().write_all(lines.as_bytes()) {
+        // Nobody reading standard error is no reason not to serve, and there is no other place to say so.
+        drop(error);
+    }
 }
 
 /// Makes the directory if it is not there, and tries whether it can be written to.
@@ -133,6 +158,11 @@ fn parse_listen(text: &str) -> Result<SocketAddr, String> {
         .to_socket_addrs()
         .map_err(|_| "expected ADDR:PORT, such as 127.0.0.1:1883, [::1]:1883 or localhost:1883".to_owned())?;
     addresses.next().ok_or_else(|| "the name has no address".to_owned())
+}
+
+fn parse_queue(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| *count > 0);
+    count.ok_or_else(|| "expected a number from 1".to_owned())
 }
 
 fn parse_shards(text: &str) -> Result<usize, String> {
