@@ -48,6 +48,8 @@ pub(crate) struct Flags {
     pub(crate) paused: bool,
     /// It is in the list of connections to end because they cannot take more.
     pub(crate) given_up: bool,
+    /// It came from another shard in this turn, and what it brought is for the next.
+    pub(crate) adopted: bool,
     /// It is closed at the end of the turn.
     pub(crate) closing: bool,
     /// Before it is closed the client gets the time to read what it was told last: a socket that is closed

@@ -91,6 +91,8 @@ pub struct Shard {
     more: Vec<u32>,
     /// Connections to end because they cannot take more, with their births.
     pub(crate) given_up: Vec<(u32, u32)>,
+    /// Connections of other shards that came in this turn, and their births.
+    adopted: Vec<(u32, u32)>,
     /// Listeners that may have more connections waiting.
     pub(crate) accepting: Vec<usize>,
     /// Whether the broker is stopping, so that lost connections say nothing about their clients.
@@ -150,6 +152,7 @@ impl Shard {
             touched: Vec::new(),
             overfull: Vec::new(),
             more: Vec::new(),
+            adopted: Vec::new(),
             given_up: Vec::new(),
             accepting: Vec::new(),
             stopping: false,
@@ -165,6 +168,7 @@ impl Shard {
     /// One turn: `ready` has what has become ready since the last one.
     pub fn step(&mut self, now: Time, ready: &[Ready], sockets: &mut dyn Sockets) -> Next {
         self.now = now;
+        let adopted = mem::take(&mut self.adopted);
         self.take_inbox(sockets);
         self.look_for_stop(sockets);
         for event in ready {
@@ -192,6 +196,11 @@ impl Shard {
                 self.read(connection, sockets);
                 self.flush_overfull(sockets);
             }
+            for (connection, birth) in adopted {
+                self.begin_adopted(connection, birth, sockets);
+            }
+        } else {
+            self.adopted.extend(adopted);
         }
         while let Some(timer) = self.timers.pop_due(now) {
             self.on_timer(timer);
@@ -229,10 +238,11 @@ impl Shard {
         // What broke while it was written to may have left something for other shards.
         let left = !self.touched.is_empty() || !self.given_up.is_empty() || self.links.has_outgoing();
         let at_once = !self.accepting.is_empty() || left;
-        if at_once || (!self.more.is_empty() && !self.links.are_full()) {
+        let reads = !self.more.is_empty() || !self.adopted.is_empty();
+        if at_once || (reads && !self.links.are_full()) {
             return Next::Wait(Some(Duration::ZERO));
         }
-        if !self.more.is_empty() {
+        if reads {
             return Next::Wait(Some(LINKS_FULL_RETRY));
         }
         Next::Wait(self.timers.next().map(|due| due.since(self.now)))
@@ -313,7 +323,7 @@ impl Shard {
         &mut self,
         socket: Detached,
         peer: std::net::SocketAddr,
-        received: &[u8],
+        received: Vec<u8>,
         sockets: &mut dyn Sockets,
     ) {
         if self.stopping {
@@ -324,7 +334,23 @@ impl Shard {
             self.connections.remove(number);
             return;
         }
-        self.take_in(number, received, sockets);
+        if let Some(client) = self.connections.get_mut(number) {
+            client.partial = received;
+            client.flags.adopted = true;
+            self.adopted.push((number, client.birth));
+        }
+    }
+
+    /// Deals with what an adopted connection brought.
+    ///
+    /// It comes a turn later, after the sockets that were ready by then: a client that has sent DISCONNECT
+    /// on its older connection, which is here, is not to find that taken over with the packet unread.
+    fn begin_adopted(&mut self, number: u32, birth: u32, sockets: &mut dyn Sockets) {
+        let Some(client) = self.connections.born(number, birth) else { return };
+        client.flags.adopted = false;
+        let received = mem::take(&mut client.partial);
+        self.take_in(number, &received, sockets);
+        self.spare.take_back(received);
         self.touch(number);
         self.read_again(number);
     }

@@ -18,8 +18,8 @@ impl Shard {
         if client.flags.closing {
             return self.discard(number, sockets);
         }
-        if client.pending.is_some() {
-            // It is read again when the answers have come.
+        if client.pending.is_some() || client.flags.adopted {
+            // It is read again when the answers have come, or when what it brought has been dealt with.
             return;
         }
         if client.pending() > limit {

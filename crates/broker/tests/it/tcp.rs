@@ -302,3 +302,31 @@ fn a_client_that_goes_on_sending_still_reads_why_it_is_disconnected() {
         stop(broker);
     }
 }
+
+#[test]
+fn a_client_that_says_goodbye_and_comes_back_at_once_has_no_will() {
+    for shards in SHARDS {
+        let (broker, address) = start(shards);
+        let mut observer = Client::connected(address, "observer");
+        observer.send(&packet(0x82, &[&[0, 1], &text("will/#"), &[0]]));
+        observer.expect(&hex("90 03 00 01 00"));
+        for round in 0..200 {
+            let name = format!("polite-{}", round % 10);
+            let mut client = Client::open(address);
+            client.send(&packet(
+                0x10,
+                &[&hex("0004 4D515454 04 06 003C"), &text(&name), &text("will/x"), &text("no")],
+            ));
+            client.expect(&hex("20 02 00 00"));
+            client.send(&hex("E0 00"));
+            drop(client);
+            // The next connection of that name, to the same session, while the DISCONNECT may be unread.
+            let mut again = Client::connected(address, &name);
+            again.send(&hex("E0 00"));
+        }
+        let mut last = Client::connected(address, "last");
+        last.send(&packet(0x30, &[&text("will/fence"), b"fence"]));
+        observer.expect(&packet(0x30, &[&text("will/fence"), b"fence"]));
+        stop(broker);
+    }
+}
