@@ -37,6 +37,8 @@ impl Shard {
         for (filter, options) in replays {
             self.request_replay(session, filter, options);
         }
+        // At once, so that they come before what the client's next packets bring about.
+        self.advance_replays(number);
     }
 
     // [v5 MQTT-3.10.4-1] [v5 MQTT-3.10.4-2] [v5 MQTT-3.10.4-6] [v5 MQTT-3.11.3-1] [v5 MQTT-3.11.3-2]
