@@ -23,9 +23,12 @@ impl Time {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
-    /// Whole seconds until this time, rounded up so that what is left is never 0 before it is over.
+    /// Whole seconds until this time, to the nearest, and never 0 before it is over. Not rounded up: two
+    /// threads may read the clock a moment apart, and 60 seconds are not to become 61.
     pub fn seconds_from(self, now: Self) -> u32 {
-        u32::try_from(self.0.saturating_sub(now.0).div_ceil(1000)).unwrap_or(u32::MAX)
+        let millis = self.0.saturating_sub(now.0);
+        let seconds = (millis + 500) / 1000;
+        u32::try_from(seconds).unwrap_or(u32::MAX).max(u32::from(millis > 0))
     }
 
     /// The time `seconds` later.

@@ -1,6 +1,7 @@
 //! One file per command; this is their list.
 
 mod broker;
+mod conformance;
 mod publish;
 mod shell;
 mod subscribe;
@@ -29,6 +30,8 @@ enum Command {
     /// Subscribes and prints what comes.
     #[command(name = "sub", disable_help_flag = true)]
     Subscribe(Words),
+    /// Tests which statements of the standards a server keeps.
+    Conformance(conformance::Options),
     /// Speaks MQTT packet by packet and shows every byte.
     Shell(shell::Options),
 }
@@ -48,6 +51,7 @@ pub(crate) fn run() -> ExitCode {
     };
     match colibri.command {
         Command::Broker(options) => broker::run(&options),
+        Command::Conformance(options) => conformance::run(&options),
         Command::Publish(Words { words }) => publish::run(words),
         Command::Subscribe(Words { words }) => subscribe::run(words),
         Command::Shell(options) => shell::run(&options),

@@ -1,6 +1,7 @@
 //! The commands as processes, against a scripted server.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod conformance;
 mod mock;
 mod publish;
 mod run;

@@ -16,7 +16,7 @@ fn a_message_carries_the_seconds_it_has_left() {
     // [v5 MQTT-3.3.2-6]
     for role in ENDS {
         let mut end = Raw::open(role, Version::V5);
-        for (wait, left) in [(0, "0a"), (1_000, "09"), (999, "09"), (1, "08"), (7_999, "01")] {
+        for (wait, left) in [(0, "0a"), (1_000, "09"), (999, "08"), (1, "08"), (7_999, "01")] {
             end.advance(wait);
             end.end.send(Message::new("a", QoS::AtMostOnce, "").expiring(TEN_SECONDS), end.now);
             end.expect(&format!("30 L 0001 'a' 05 02 000000{left}"));
@@ -26,6 +26,14 @@ fn a_message_carries_the_seconds_it_has_left() {
         assert_eq!(end.end.send(message, end.now), Sent::Expired);
         end.expect("");
     }
+}
+
+#[test]
+fn a_clock_that_is_a_moment_behind_adds_no_second() {
+    // [v5 MQTT-3.3.2-6]
+    assert_eq!(Time::from_millis(60_001).seconds_from(Time::from_millis(0)), 60);
+    assert_eq!(Time::from_millis(1).seconds_from(Time::from_millis(0)), 1);
+    assert_eq!(Time::from_millis(1).seconds_from(Time::from_millis(1)), 0);
 }
 
 #[test]

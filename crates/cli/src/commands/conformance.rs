@@ -1,0 +1,125 @@
+//! `colibri conformance`: tests which statements of the standards a server keeps.
+
+use std::io::{IsTerminal, Write};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use colibri_codec::Version;
+use colibri_conformance::{Progress, Settings};
+
+/// How long an address may take to answer before the next is tried.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the command line says.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// The server
+    #[arg(value_name = "HOST:PORT")]
+    server: String,
+
+    /// Only this version, 3.1.1 or 5.0 [default: both]
+    #[arg(long, value_name = "VERSION", value_parser = version)]
+    version: Option<Version>,
+
+    /// Only the cases of a statement (3.1.0-2) or of an area (will)
+    #[arg(long, value_name = "ID|AREA")]
+    filter: Option<String>,
+
+    /// Writes the report as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+
+    /// Writes the report as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+
+    /// Writes the report as Markdown
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+}
+
+/// A version that has numbered statements.
+fn version(text: &str) -> Result<Version, &'static str> {
+    match text {
+        "3.1.1" | "311" | "4" => Ok(Version::V3_1_1),
+        "5.0" | "5" => Ok(Version::V5),
+        _ => Err("the versions are 3.1.1 and 5.0"),
+    }
+}
+
+/// Runs the suite. The exit code is 0 if every statement tested holds, 1 if one does not or the server
+/// cannot be reached, 2 if the command line is wrong.
+pub(crate) fn run(options: &Options) -> ExitCode {
+    let settings = match settings(options) {
+        Ok(settings) => settings,
+        Err(sentence) => {
+            eprintln!("colibri conformance: {sentence}");
+            return ExitCode::from(2);
+        }
+    };
+    match judge(options, &settings) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(sentence) => {
+            eprintln!("colibri conformance: {sentence}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn settings(options: &Options) -> Result<Settings, String> {
+    let mut settings = Settings::new(resolve(&options.server)?);
+    if let Some(version) = options.version {
+        settings.versions = vec![version];
+    }
+    settings.filter.clone_from(&options.filter);
+    if settings.is_empty() {
+        let filter = options.filter.as_deref().unwrap_or_default();
+        return Err(format!("no case is about {filter:?}; give a statement such as 3.1.0-2 or an area"));
+    }
+    Ok(settings)
+}
+
+/// The first address that takes connections: `localhost` has two of them, and a server often only one.
+fn resolve(server: &str) -> Result<SocketAddr, String> {
+    let addresses = server
+        .to_socket_addrs()
+        .map_err(|error| format!("{server:?} is no HOST:PORT that can be resolved: {error}"))?;
+    let addresses: Vec<SocketAddr> = addresses.collect();
+    let answers = |address: &&SocketAddr| TcpStream::connect_timeout(address, CONNECT_TIMEOUT).is_ok();
+    let found = addresses.iter().find(answers).or_else(|| addresses.first());
+    found.copied().ok_or_else(|| format!("{server:?} has no address"))
+}
+
+/// Runs the suite and writes the reports; whether all holds.
+fn judge(options: &Options, settings: &Settings) -> Result<bool, String> {
+    let report = if std::io::stderr().is_terminal() {
+        let report = colibri_conformance::run(settings, &show);
+        eprint!("\r\x1b[K");
+        report?
+    } else {
+        colibri_conformance::run(settings, &|_| {})?
+    };
+    write_if(options.json.as_deref(), || report.to_json())?;
+    write_if(options.junit.as_deref(), || report.to_junit())?;
+    write_if(options.markdown.as_deref(), || report.to_markdown())?;
+    match write!(std::io::stdout(), "{report}") {
+        // Whoever does not read on still gets the exit code.
+        Ok(()) => Ok(report.holds()),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(report.holds()),
+        Err(error) => Err(format!("cannot write the report: {error}")),
+    }
+}
+
+/// Writes a report where one was asked for.
+fn write_if(path: Option<&Path>, text: impl FnOnce() -> String) -> Result<(), String> {
+    let Some(path) = path else { return Ok(()) };
+    std::fs::write(path, text()).map_err(|error| format!("cannot write {}: {error}", path.display()))
+}
+
+fn show(progress: Progress) {
+    let Progress { done, total, failed } = progress;
+    eprint!("\r\x1b[K{done} of {total} cases, {failed} failed");
+}

@@ -1,0 +1,79 @@
+//! `colibri conformance`: its exit codes and its reports.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+
+use colibri_broker::{Broker, Config};
+
+use crate::run::run;
+
+fn broker() -> Broker {
+    let listeners = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
+    Broker::start(Config { listeners, shards: 1, ..Config::default() }).unwrap()
+}
+
+/// A file name that no other test has.
+fn file(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("colibri-{}-{name}", std::process::id()))
+}
+
+#[test]
+fn a_server_that_keeps_a_statement_gives_exit_code_0_and_three_reports() {
+    let broker = broker();
+    let address = broker.addresses()[0].to_string();
+    let [json, junit, markdown] = ["report.json", "report.xml", "report.md"].map(file);
+    let ended = run(&[
+        "conformance",
+        &address,
+        "--filter",
+        "3.12.4-1",
+        "--json",
+        json.to_str().unwrap(),
+        "--junit",
+        junit.to_str().unwrap(),
+        "--markdown",
+        markdown.to_str().unwrap(),
+    ]);
+    broker.stop();
+    broker.join().unwrap();
+    assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{}", ended.stdout);
+    assert!(ended.stdout.contains("PINGREQ"), "{}", ended.stdout);
+    let read = |path: &PathBuf| {
+        let text = std::fs::read_to_string(path).unwrap();
+        std::fs::remove_file(path).unwrap();
+        text
+    };
+    let report: serde_json::Value = serde_json::from_str(&read(&json)).unwrap();
+    assert_eq!(report["counts"]["5.0"]["passed"], 1);
+    assert_eq!(report["cases"].as_array().unwrap().len(), 2);
+    assert!(read(&junit).contains("<testcase classname=\"v5 MQTT-3.12.4-1\""));
+    assert!(read(&markdown).contains("| MQTT-3.12.4-1 | passed |"));
+}
+
+#[test]
+fn a_server_that_hangs_up_gives_exit_code_1_and_says_what_was_expected() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || listener.incoming().for_each(drop));
+    let ended = run(&["conformance", &address, "--version", "5.0", "--filter", "PINGREQ"]);
+    assert_eq!(ended.code, 1, "{}", ended.stderr);
+    assert!(ended.stdout.contains("FAILED  v5 MQTT-3.12.4-1"), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains("expected  CONNACK\n  came      the end of the connection"),
+        "{}",
+        ended.stdout
+    );
+}
+
+#[test]
+fn a_wrong_command_line_gives_exit_code_2() {
+    for arguments in [
+        &["conformance"][..],
+        &["conformance", "nowhere"],
+        &["conformance", "127.0.0.1:1", "--version", "4.2"],
+        &["conformance", "127.0.0.1:1", "--filter", "no such area"],
+    ] {
+        let ended = run(arguments);
+        assert_eq!(ended.code, 2, "{arguments:?}: {}", ended.stderr);
+    }
+}

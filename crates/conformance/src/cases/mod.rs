@@ -1,0 +1,41 @@
+//! The cases of each control packet, in one file each, for both versions.
+
+mod auth;
+mod connack;
+mod connect;
+mod disconnect;
+mod pingreq;
+mod pingresp;
+mod puback;
+mod pubcomp;
+mod publish;
+mod pubrec;
+mod pubrel;
+mod suback;
+mod subscribe;
+mod unsuback;
+mod unsubscribe;
+
+use crate::Case;
+
+/// All of them.
+pub(crate) const ALL: &[&[Case]] = &[
+    connect::CASES,
+    connect::FORMAT,
+    connect::LOGIN,
+    connect::CLIENT_ID,
+    connack::CASES,
+    publish::CASES,
+    puback::CASES,
+    pubrec::CASES,
+    pubrel::CASES,
+    pubcomp::CASES,
+    subscribe::CASES,
+    suback::CASES,
+    unsubscribe::CASES,
+    unsuback::CASES,
+    pingreq::CASES,
+    pingresp::CASES,
+    disconnect::CASES,
+    auth::CASES,
+];

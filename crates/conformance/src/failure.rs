@@ -1,0 +1,29 @@
+//! How a case ends before its end: it fails, or it does not apply.
+
+/// What was sent, what was expected and what came, in words and in hexadecimal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The last packets sent, one a line.
+    pub sent: String,
+    /// What the statement asks for.
+    pub expected: String,
+    /// What came instead.
+    pub came: String,
+}
+
+/// Why a case ends before its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The server does something else than the statement asks for.
+    Failed(Box<Failure>),
+    /// The server declines what the statement is about, with the evidence.
+    NotApplicable(String),
+}
+
+impl Stop {
+    /// A failure that no single packet shows.
+    pub fn failed(sent: impl Into<String>, expected: impl Into<String>, came: impl Into<String>) -> Self {
+        let (sent, expected, came) = (sent.into(), expected.into(), came.into());
+        Self::Failed(Box::new(Failure { sent, expected, came }))
+    }
+}

@@ -1,0 +1,105 @@
+//! Cases of Keep Alive.
+
+use std::time::{Duration, Instant};
+
+use crate::peer::Event;
+use crate::raw::property::id;
+use crate::raw::{PINGREQ, Publish, Will};
+use crate::{Case, Context, Peer, Stop};
+
+/// The Keep Alive that the cases ask for, in seconds: with 1, a server with a clock of whole seconds could
+/// not be told from one that counts wrong.
+const KEEP_ALIVE: u16 = 2;
+/// One and a half times that, less what a clock may be off.
+const EARLIEST: Duration = Duration::from_millis(2_900);
+/// The time by which a server with a coarse clock has noticed too.
+const LATEST: Duration = Duration::from_millis(6_000);
+
+/// All of them.
+pub(super) const CASES: &[Case] = &[
+    Case {
+        ids: &["v3.1.1 MQTT-3.1.2-24", "v5 MQTT-3.1.2-22", "v5 MQTT-3.2.2-22"],
+        name: "A silent client is dropped after one and a half times its Keep Alive and its will published",
+        run: silent,
+    },
+    Case {
+        ids: &["v3.1.1 MQTT-3.1.2-24", "v5 MQTT-3.1.2-22"],
+        name: "Messages that the server sends do not keep a silent client's connection",
+        run: only_receives,
+    },
+    Case {
+        ids: &["v3.1.1 MQTT-3.1.2-24", "v5 MQTT-3.1.2-22"],
+        name: "Packets of any kind keep the connection",
+        run: speaks,
+    },
+    Case {
+        ids: &["v3.1.1 MQTT-3.1.2-24", "v5 MQTT-3.1.2-22"],
+        name: "Keep Alive 0 lets a client be silent",
+        run: off,
+    },
+];
+
+/// A connection with the short Keep Alive, if the server takes it.
+fn short(cx: &Context) -> Result<Peer, Stop> {
+    let will = Will::new(cx.topic("will"), "gone");
+    let peer = cx.accept(&cx.hello("a").keep_alive(KEEP_ALIVE).will(will))?;
+    match peer.connack().properties.number(id::SERVER_KEEP_ALIVE) {
+        Some(own) => Err(Stop::NotApplicable(format!("CONNACK says Server Keep Alive {own}"))),
+        None => Ok(peer),
+    }
+}
+
+fn silent(cx: &Context) -> Result<(), Stop> {
+    let mut watcher = cx.peer("w")?;
+    watcher.subscribe(cx.topic("will"), 0)?;
+    let mut peer = short(cx)?;
+    let start = Instant::now();
+    peer.expect_close_within(&[0x8D], LATEST)?;
+    let elapsed = start.elapsed();
+    let expected = format!("the end no sooner than {EARLIEST:?} after the last packet");
+    peer.require(elapsed >= EARLIEST, &expected, format!("it after {elapsed:?}"))?;
+    watcher.expect_payload("gone")?;
+    Ok(())
+}
+
+fn only_receives(cx: &Context) -> Result<(), Stop> {
+    let mut publisher = cx.peer("p")?;
+    let mut peer = short(cx)?;
+    peer.subscribe(cx.topic("a"), 0)?;
+    let start = Instant::now();
+    while start.elapsed() < LATEST {
+        publisher.publish(&Publish::new(cx.topic("a"), "x"))?;
+        cx.wait(Duration::from_millis(400));
+        loop {
+            match peer.next_within(Duration::from_millis(1))? {
+                Event::Packet(_) => {}
+                Event::Closed => {
+                    let expected = format!("the end no sooner than {EARLIEST:?} after the last packet");
+                    return peer.require(start.elapsed() >= EARLIEST, &expected, "it sooner");
+                }
+                Event::Silence => break,
+            }
+        }
+    }
+    Err(peer.fail(format!("the end within {LATEST:?}"), "an open connection"))
+}
+
+fn speaks(cx: &Context) -> Result<(), Stop> {
+    let mut peer = short(cx)?;
+    let publish = Publish::new(cx.topic("a"), "x");
+    for step in 0..5 {
+        cx.wait(Duration::from_millis(1_500));
+        if step % 2 == 0 { peer.send(&publish)? } else { peer.send(&PINGREQ)? }
+    }
+    peer.fence().map(|_| ())
+}
+
+fn off(cx: &Context) -> Result<(), Stop> {
+    let mut peer = cx.accept(&cx.hello("a").keep_alive(0))?;
+    if let Some(own) = peer.connack().properties.number(id::SERVER_KEEP_ALIVE) {
+        return Err(Stop::NotApplicable(format!("CONNACK says Server Keep Alive {own}")));
+    }
+    cx.wait(LATEST);
+    let before = peer.fence()?;
+    peer.require(before.is_empty(), "PINGRESP", format!("{before:?}"))
+}

@@ -1,0 +1,25 @@
+//! Every numbered statement of MQTT 3.1.1 and 5.0, tested over TCP against any server.
+//!
+//! [`run`] goes through the cases and returns a [`Report`]. A case speaks through a [`Peer`], which writes
+//! and reads bytes with the hand-made packets of [`raw`]: nothing here depends on what our codec takes for
+//! right, so that a fault in it cannot hide itself. Of the codec only the name of a version is used.
+#![forbid(unsafe_code)]
+
+mod case;
+mod cases;
+mod context;
+mod failure;
+mod flows;
+pub mod peer;
+pub mod raw;
+mod report;
+mod run;
+mod statements;
+
+pub use case::{Case, all_cases};
+pub use context::Context;
+pub use failure::{Failure, Stop};
+pub use peer::Peer;
+pub use report::{Counts, Report, Status};
+pub use run::{Outcome, Progress, Settings, Verdict, run};
+pub use statements::{Role, Statement, statements};

@@ -1,0 +1,78 @@
+//! Bytes in hexadecimal and packets in words, for the report.
+
+use std::fmt::Write;
+
+use super::property::{Properties, Value};
+use super::{Content, Kind, Packet};
+
+/// How many bytes are shown of something long.
+const SHOWN_MAX: usize = 64;
+
+/// Bytes in hexadecimal, the first 64 of them.
+pub fn hex(bytes: &[u8]) -> String {
+    let shown = bytes.iter().take(SHOWN_MAX).map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(" ");
+    if bytes.len() > SHOWN_MAX { format!("{shown} ... ({} bytes)", bytes.len()) } else { shown }
+}
+
+/// A packet in words, such as `PUBACK (id 3, code 0x10)`.
+pub fn words(packet: &Packet) -> String {
+    let mut text = packet.kind().name();
+    match &packet.content {
+        Content::Connack(connack) => {
+            add(&mut text, &format!(" (flags 0x{:02X}, code 0x{:02X}", connack.flags, connack.code));
+            add(&mut text, &properties(&connack.properties));
+        }
+        Content::Publish(publish) => {
+            let id = publish.id.map_or_else(String::new, |id| format!(", id {id}"));
+            let dup = if publish.dup { ", DUP" } else { "" };
+            let retain = if publish.retain { ", RETAIN" } else { "" };
+            let topic = shorten(&String::from_utf8_lossy(&publish.topic));
+            let payload = shorten(&String::from_utf8_lossy(&publish.payload));
+            add(&mut text, &format!(" (QoS {}{id}{dup}{retain}, topic {topic:?}", publish.qos));
+            add(&mut text, &format!(", payload {payload:?}{}", properties(&publish.properties)));
+        }
+        Content::Ack(ack) => {
+            let properties = properties(&ack.properties);
+            add(&mut text, &format!(" (id {}, code 0x{:02X}{properties}", ack.id, ack.code));
+        }
+        Content::Answer(answer) => {
+            let properties = properties(&answer.properties);
+            add(&mut text, &format!(" (id {}, codes [{}]{properties}", answer.id, hex(&answer.codes)));
+        }
+        Content::Reason(code, list) => add(&mut text, &format!(" (code 0x{code:02X}{}", properties(list))),
+        Content::Other if packet.kind() == Kind::Pingresp => return text,
+        Content::Other => return format!("{text}, which a server does not send"),
+        Content::Unreadable => return format!("{text} that cannot be read"),
+    }
+    text.push(')');
+    text
+}
+
+fn add(text: &mut String, more: &str) {
+    text.push_str(more);
+}
+
+fn properties(properties: &Properties) -> String {
+    let mut text = String::new();
+    for (id, value) in &properties.0 {
+        let written = match value {
+            Value::Number(number) => write!(text, ", property 0x{id:02X} = {number}"),
+            Value::Bytes(bytes) => {
+                write!(text, ", property 0x{id:02X} = {:?}", shorten(&String::from_utf8_lossy(bytes)))
+            }
+            Value::Pair(name, value) => {
+                let (name, value) = (String::from_utf8_lossy(name), String::from_utf8_lossy(value));
+                write!(text, ", {:?} = {:?}", shorten(&name), shorten(&value))
+            }
+        };
+        debug_assert!(written.is_ok(), "a String takes everything");
+    }
+    text
+}
+
+fn shorten(text: &str) -> String {
+    if text.chars().count() <= SHOWN_MAX {
+        return text.to_owned();
+    }
+    text.chars().take(SHOWN_MAX).chain("...".chars()).collect()
+}

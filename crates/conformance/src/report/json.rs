@@ -1,0 +1,74 @@
+//! The report as JSON.
+
+use std::fmt::Write;
+
+use super::{Report, Status};
+use crate::run::Verdict;
+
+impl Report {
+    /// The report as a JSON object: the server, the counts, all statements and all cases.
+    pub fn to_json(&self) -> String {
+        let mut versions = Vec::new();
+        for version in &self.versions {
+            let counts = self.counts(*version);
+            let counts = Status::ALL.map(|status| format!("{}: {}", text(status.name()), counts.of(status)));
+            versions.push(format!("    {}: {{{}}}", text(&version.to_string()), counts.join(", ")));
+        }
+        let statements = self.statements().into_iter().map(|(statement, status)| {
+            let (id, area) = (text(&statement.id), text(statement.area));
+            let requirement = text(statement.requirement);
+            let status = text(status.name());
+            format!(
+                "    {{\"id\": {id}, \"area\": {area}, \"status\": {status}, \"requirement\": {requirement}}}"
+            )
+        });
+        let cases = self.outcomes.iter().map(|outcome| {
+            let ids = outcome.case.ids_of(outcome.version).map(text).collect::<Vec<_>>().join(", ");
+            let (version, name) = (text(&outcome.version.to_string()), text(outcome.case.name));
+            let (verdict, more) = match &outcome.verdict {
+                Verdict::Passed => ("passed", String::new()),
+                Verdict::NotApplicable(evidence) => {
+                    ("not applicable", format!(", \"evidence\": {}", text(evidence)))
+                }
+                Verdict::Failed(failure) => {
+                    let sent = text(&failure.sent);
+                    let (expected, came) = (text(&failure.expected), text(&failure.came));
+                    ("failed", format!(", \"sent\": {sent}, \"expected\": {expected}, \"came\": {came}"))
+                }
+            };
+            let milliseconds = outcome.time.as_millis();
+            format!(
+                "    {{\"version\": {version}, \"ids\": [{ids}], \"name\": {name}, \"verdict\": \"{verdict}\", \
+                 \"milliseconds\": {milliseconds}{more}}}"
+            )
+        });
+        format!(
+            "{{\n  \"server\": {},\n  \"milliseconds\": {},\n  \"counts\": {{\n{}\n  }},\n  \"statements\": \
+             [\n{}\n  ],\n  \"cases\": [\n{}\n  ]\n}}\n",
+            text(&self.server),
+            self.time.as_millis(),
+            versions.join(",\n"),
+            statements.collect::<Vec<_>>().join(",\n"),
+            cases.collect::<Vec<_>>().join(",\n"),
+        )
+    }
+}
+
+/// A JSON string.
+fn text(text: &str) -> String {
+    let mut out = String::from("\"");
+    for character in text.chars() {
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            control if control < ' ' => {
+                let written = write!(out, "\\u{:04x}", u32::from(control));
+                debug_assert!(written.is_ok(), "a String takes everything");
+            }
+            other => out.push(other),
+        }
+    }
+    out.push('"');
+    out
+}

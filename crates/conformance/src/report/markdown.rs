@@ -1,0 +1,44 @@
+//! The report as Markdown.
+
+use super::{Report, Status, areas};
+use crate::run::Verdict;
+
+impl Report {
+    /// The report as Markdown: counts by area, all statements, and what failed.
+    pub fn to_markdown(&self) -> String {
+        let mut out = format!("# Conformance of {}\n", self.server);
+        for version in &self.versions {
+            out.push_str(&format!("\n## MQTT {version}\n\n| Area |"));
+            out.push_str(&Status::ALL.map(|status| format!(" {} |", status.name())).concat());
+            out.push_str("\n|---|---|---|---|---|---|---|\n");
+            let all = std::iter::once(("all", self.counts(*version)));
+            for (area, counts) in areas(self, *version).into_iter().chain(all) {
+                let counts = Status::ALL.map(|status| format!(" {} |", counts.of(status))).concat();
+                out.push_str(&format!("| {area} |{counts}\n"));
+            }
+            out.push_str("\n| Statement | Status | Requirement |\n|---|---|---|\n");
+            for (statement, status) in self.statements() {
+                if statement.version == *version {
+                    let requirement = statement.requirement.replace('|', "\\|");
+                    let id = statement.id.split_once(' ').map_or("", |(_, id)| id);
+                    out.push_str(&format!("| {id} | {} | {requirement} |\n", status.name()));
+                }
+            }
+        }
+        for outcome in &self.outcomes {
+            let ids = outcome.case.ids_of(outcome.version).collect::<Vec<_>>().join(", ");
+            let title = format!("\n## {ids}: {}\n\n", outcome.case.name);
+            match &outcome.verdict {
+                Verdict::Passed => {}
+                Verdict::NotApplicable(evidence) => {
+                    out.push_str(&format!("{title}Not applicable: {evidence}\n"));
+                }
+                Verdict::Failed(failure) => out.push_str(&format!(
+                    "{title}Sent:\n\n```text\n{}\n```\n\nExpected: {}\n\nCame: {}\n",
+                    failure.sent, failure.expected, failure.came
+                )),
+            }
+        }
+        out
+    }
+}

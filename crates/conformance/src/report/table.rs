@@ -1,0 +1,64 @@
+//! The report for people: a table for each version, then what failed and what did not apply.
+
+use std::fmt::{self, Display, Formatter};
+
+use super::{Counts, Report, Status, areas};
+use crate::run::{Outcome, Verdict};
+
+/// The width of the column of areas.
+const AREA_WIDTH: usize = 22;
+
+impl Display for Report {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for version in &self.versions {
+            writeln!(f, "MQTT {version} at {}, statements by area", self.server)?;
+            write!(f, "{:AREA_WIDTH$}", "")?;
+            for status in Status::ALL {
+                write!(f, "  {}", status.name())?;
+            }
+            writeln!(f)?;
+            for (area, counts) in areas(self, *version) {
+                row(f, area, &counts)?;
+            }
+            row(f, "all", &self.counts(*version))?;
+            writeln!(f)?;
+        }
+        for outcome in &self.outcomes {
+            detail(f, outcome)?;
+        }
+        let failed = self.failed().count();
+        let seconds = self.time.as_secs_f32();
+        writeln!(f, "{} cases in {seconds:.1} s: {failed} failed.", self.outcomes.len())
+    }
+}
+
+fn row(f: &mut Formatter<'_>, area: &str, counts: &Counts) -> fmt::Result {
+    write!(f, "{area:AREA_WIDTH$}")?;
+    for status in Status::ALL {
+        let count = counts.of(status);
+        let text = if count == 0 { ".".to_owned() } else { count.to_string() };
+        write!(f, "  {text:>width$}", width = status.name().len())?;
+    }
+    writeln!(f)
+}
+
+fn detail(f: &mut Formatter<'_>, outcome: &Outcome) -> fmt::Result {
+    let ids = outcome.case.ids_of(outcome.version).collect::<Vec<_>>().join(", ");
+    match &outcome.verdict {
+        Verdict::Passed => Ok(()),
+        Verdict::NotApplicable(evidence) => {
+            writeln!(f, "NOT APPLICABLE  {ids}: {}\n  because   {evidence}\n", outcome.case.name)
+        }
+        Verdict::Failed(failure) => {
+            writeln!(f, "FAILED  {ids}: {}", outcome.case.name)?;
+            for (label, text) in
+                [("sent", &failure.sent), ("expected", &failure.expected), ("came", &failure.came)]
+            {
+                for (index, line) in text.lines().enumerate() {
+                    writeln!(f, "  {:9} {line}", if index == 0 { label } else { "" })?;
+                }
+            }
+            writeln!(f)
+        }
+    }
+}
