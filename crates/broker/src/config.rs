@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use colibri_protocol::Limits;
 
-/// The most shards there can be: the name of a subscriber has eight bits for its shard.
+/// The most shards there can be: which of them have receivers is noted in a word, a bit each.
 pub const SHARDS_MAX: usize = 64;
 
 /// The settings of a broker.

@@ -34,7 +34,6 @@ impl Shard {
         match client.protocol.handle_frame(frame, self.now, &mut client.output) {
             // What waited is pumped when the connection is flushed, once for all packets of this read.
             Ok(Event::Handled | Event::Delivered(_)) => {}
-            Ok(Event::Publish(_)) => {}
             Ok(Event::Release(id)) => client.protocol.complete(id, self.now, &mut client.output),
             Ok(Event::Subscribe(subscribe)) => self.on_subscribe(number, &subscribe),
             Ok(Event::Unsubscribe(unsubscribe)) => self.on_unsubscribe(number, &unsubscribe),
@@ -42,8 +41,8 @@ impl Shard {
             Ok(Event::Disconnect(disconnect)) => self.on_disconnect(number, &disconnect),
             // No Authentication Method is accepted yet, so no AUTH gets here.
             Ok(Event::Auth(_)) => self.violate(number, Violation::AuthenticationMethodMismatch),
-            // The protocol lets no packet through that only a server may send.
-            Ok(Event::Connack(_) | Event::Suback(_) | Event::Unsuback(_)) => {}
+            // PUBLISH was dealt with above, and the protocol lets no packet through that only a server may send.
+            Ok(Event::Publish(_) | Event::Connack(_) | Event::Suback(_) | Event::Unsuback(_)) => {}
             Err(violation) => self.violate(number, violation),
         }
         self.touch(number);

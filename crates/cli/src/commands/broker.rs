@@ -30,7 +30,8 @@ pub(crate) struct Options {
     /// drop the oldest or the newest for that client, or disconnect that client
     #[arg(long, value_name = "POLICY", default_value = "refuse")]
     queue_full: Policy,
-    /// Where the broker keeps its state; the directory is made if it is not there
+    /// Where the broker will keep its state; for now the directory is only made and tried, and state is in
+    /// memory
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 }
@@ -134,10 +135,8 @@ fn announce(broker: &Broker, shards: usize, files: u64, default_listener: bool, 
              network that you trust, start it with --listen 0.0.0.0:1883 behind a firewall\n",
         );
     }
-    if let Err(error) = io::stderr().write_all(lines.as_bytes()) {
-        // Nobody reading standard error is no reason not to serve, and there is no other place to say so.
-        drop(error);
-    }
+    // Nobody reading standard error is no reason not to serve, and there is no other place to say so.
+    io::stderr().write_all(lines.as_bytes()).unwrap_or_default();
 }
 
 /// Makes the directory if it is not there, and tries whether it can be written to.
