@@ -23,6 +23,7 @@ mod placement;
 mod route;
 mod sessions;
 pub mod shard;
+mod spilled;
 mod subscriber;
 mod subscription_list;
 mod sys_topics;

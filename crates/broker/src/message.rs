@@ -58,6 +58,10 @@ pub(crate) struct Delivery {
     /// Whether it is a retained message for a new subscription, which no queue is charged for: it is shared
     /// with all who get it, and has a limit of its own.
     pub(crate) replayed: bool,
+    /// Its row in the stored queue of its session; 0 if it is not stored.
+    pub(crate) row: u64,
+    /// Where its body is stored, if that is not in the row; else 0.
+    pub(crate) body: u64,
     extra: Option<Box<Extra>>,
 }
 
@@ -190,11 +194,22 @@ impl Delivery {
                 group: group.cloned(),
             })
         });
-        Self { message, qos, retain, replayed: false, extra }
+        Self { message, qos, retain, replayed: false, row: 0, body: 0, extra }
+    }
+
+    /// The same with its place in the store.
+    pub(crate) const fn stored_at(mut self, row: u64, body: u64) -> Self {
+        self.row = row;
+        self.body = body;
+        self
     }
 
     pub(crate) fn group(&self) -> Option<&GroupId> {
         self.extra.as_ref()?.group.as_ref()
+    }
+
+    pub(crate) fn subscription_identifiers(&self) -> &[u32] {
+        self.extra.as_ref().map_or(&[], |extra| extra.subscription_identifiers.as_slice())
     }
 }
 
@@ -205,10 +220,7 @@ impl Kept for Delivery {
             qos: self.qos,
             retain: self.retain,
             expires: self.message.expires,
-            subscription_identifiers: self
-                .extra
-                .as_ref()
-                .map_or(&[], |extra| extra.subscription_identifiers.as_slice()),
+            subscription_identifiers: self.subscription_identifiers(),
             properties: self.message.properties(),
             payload: self.message.payload(),
         }

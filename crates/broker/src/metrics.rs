@@ -51,6 +51,12 @@ metrics! {
     dropped_too_large
     /// Messages that were not sent because they had expired.
     dropped_expired
+    /// Messages that were refused because the store takes nothing at the moment.
+    refused_storage
+    /// Stored messages that could not be read back.
+    unreadable_rows
+    /// Waiting messages that are in the store alone.
+    spilled_messages
     /// Connections that the system could not hand over, for want of file descriptors for instance.
     accept_errors
     /// Connections that were closed because the client broke the protocol.

@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 
 use crate::message::{Delivery, Message};
 use crate::route::retained::{Awaited, Replays};
+use crate::spilled::Spilled;
 use crate::subscriber::SESSIONS_MAX;
 use crate::subscription_list::SubscriptionList;
 
@@ -28,6 +29,12 @@ pub(crate) struct ClientSession {
     pub(crate) awaited: Vec<Awaited>,
     /// Retained messages that nobody has been asked for yet.
     pub(crate) replays: Option<Box<Replays>>,
+    /// The number of the session in the store; 0 if it is not stored.
+    pub(crate) storage: u64,
+    /// The row that the next stored message gets, from 1.
+    pub(crate) next_row: u64,
+    /// Waiting messages that are in the store alone, behind those in memory.
+    pub(crate) spilled: Option<Box<Spilled>>,
 }
 
 /// A Will Message with its delay.
@@ -105,6 +112,9 @@ impl Sessions {
             stay: 0,
             awaited: Vec::new(),
             replays: None,
+            storage: 0,
+            next_row: 1,
+            spilled: None,
         };
         if let Some(slot) = self.slots.get_mut(number as usize) {
             *slot = Some(Box::new(session));

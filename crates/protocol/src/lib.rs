@@ -118,7 +118,7 @@ pub use event::{Delivered, Event, Received, Topic};
 pub use limits::{Limits, PACKET_SIZE_MAX, PeerLimits};
 pub use publication::{Kept, Publication, passed_on};
 pub use role::Role;
-pub use send::{Encoded, Sent};
+pub use send::{Encoded, Pumped, Sent};
 pub use session::{Progress, Session};
 pub use state::State;
 pub use time::Time;

@@ -121,6 +121,19 @@ impl<M> Outgoing<M> {
         Some(id)
     }
 
+    /// Puts an exchange back that an earlier life of this end had begun; they come in their order.
+    pub(crate) fn restore(&mut self, id: PacketId, stage: Stage, kept: M) {
+        if self.find(id).is_some() {
+            return;
+        }
+        self.move_old_aside(id);
+        if let Stage::AwaitingPubcomp { order } = stage {
+            self.pubrecs = self.pubrecs.max(order.wrapping_add(1));
+        }
+        self.queue.push_back(Exchange { id, stage, resend: false, kept: Some(kept) });
+        self.counter = Counter::after(id);
+    }
+
     /// The open exchange under an identifier.
     pub(crate) fn find(&mut self, id: PacketId) -> Option<&mut Exchange<M>> {
         let place = self.place(id)?;

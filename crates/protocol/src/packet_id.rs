@@ -23,6 +23,11 @@ const FIRST: PacketId = match PacketId::new(1) {
 };
 
 impl Counter {
+    /// One that goes on behind this identifier.
+    pub(crate) const fn after(id: PacketId) -> Self {
+        Self { next: id.next() }
+    }
+
     pub(crate) const fn take(&mut self) -> PacketId {
         let id = self.next;
         self.next = id.next();

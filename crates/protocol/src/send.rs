@@ -24,6 +24,15 @@ pub enum Sent {
     NotSupported,
 }
 
+/// What [`Connection::pump_watched`] did with a message.
+#[derive(Debug)]
+pub enum Pumped<'m, M> {
+    /// It was sent for the first time with QoS 1 or 2, under this identifier.
+    Begun(&'m M, PacketId),
+    /// It is not sent, or not again, and is handed back with the reason.
+    Dropped(M, Sent),
+}
+
 /// A PUBLISH written once for all receivers that get the same bytes but for the Packet Identifier.
 #[derive(Clone, Copy, Debug)]
 pub struct Encoded<'a> {
@@ -127,19 +136,34 @@ impl<M: Kept> Connection<M> {
         out: &mut Vec<u8>,
         mut dropped: impl FnMut(M, Sent),
     ) -> bool {
+        self.pump_watched(room, now, out, |pumped| match pumped {
+            Pumped::Begun(..) => {}
+            Pumped::Dropped(message, why) => dropped(message, why),
+        })
+    }
+
+    /// As [`Connection::pump`], for drivers that write down what is under way: `watch` is also told which
+    /// message got which Packet Identifier.
+    pub fn pump_watched(
+        &mut self,
+        room: usize,
+        now: Time,
+        out: &mut Vec<u8>,
+        mut watch: impl FnMut(Pumped<'_, M>),
+    ) -> bool {
         if self.state != State::Open {
             return false;
         }
         let start = out.len();
         loop {
-            if !self.resend_next(now, out, &mut dropped) {
+            if !self.resend_next(now, out, &mut watch) {
                 let Some(first) = self.session.outgoing.waiting.front() else { return false };
                 let blocked = first.publication().qos > QoS::AtMostOnce && self.send_quota.is_used_up();
                 if blocked || self.session.outgoing.has_resends() {
                     return false;
                 }
                 let Some(message) = self.session.outgoing.waiting.pop_front() else { return false };
-                if !self.send_waiting(message, now, out, &mut dropped) {
+                if !self.send_waiting(message, now, out, &mut watch) {
                     return false;
                 }
             }
@@ -172,20 +196,21 @@ impl<M: Kept> Connection<M> {
         message: M,
         now: Time,
         out: &mut Vec<u8>,
-        dropped: &mut impl FnMut(M, Sent),
+        watch: &mut impl FnMut(Pumped<'_, M>),
     ) -> bool {
         let publication = message.publication();
         // The identifier is needed before the packet can be written, and the message afterwards.
         let sent = self.send_next(&publication, || None, now, out);
         match sent {
             Sent::Written(Some(id)) => {
+                watch(Pumped::Begun(&message, id));
                 if let Some(exchange) = self.session.outgoing.find(id) {
                     exchange.kept = Some(message);
                 }
             }
             Sent::Written(None) => {}
             Sent::Wait => self.session.outgoing.waiting.push_front(message),
-            Sent::TooLarge | Sent::Expired | Sent::NotSupported => dropped(message, sent),
+            Sent::TooLarge | Sent::Expired | Sent::NotSupported => watch(Pumped::Dropped(message, sent)),
         }
         sent != Sent::Wait
     }
@@ -273,7 +298,12 @@ impl<M: Kept> Connection<M> {
     }
 
     /// Sends the oldest PUBLISH again that has to be; `false` if there is none or the quota is used up.
-    fn resend_next(&mut self, now: Time, out: &mut Vec<u8>, dropped: &mut impl FnMut(M, Sent)) -> bool {
+    fn resend_next(
+        &mut self,
+        now: Time,
+        out: &mut Vec<u8>,
+        watch: &mut impl FnMut(Pumped<'_, M>),
+    ) -> bool {
         if self.send_quota.is_used_up() {
             return false;
         }
@@ -289,7 +319,7 @@ impl<M: Kept> Connection<M> {
             self.send_quota.take();
             self.keep_alive.sent(now);
         } else if let Some(kept) = self.session.outgoing.finish(id).and_then(|exchange| exchange.kept) {
-            dropped(kept, sent);
+            watch(Pumped::Dropped(kept, sent));
         }
         true
     }

@@ -1,6 +1,6 @@
 //! What outlives a connection (section 4.1): messages under way and waiting, in both directions.
 
-use colibri_codec::PacketId;
+use colibri_codec::{PacketId, QoS};
 
 use crate::Kept;
 use crate::incoming::PacketIdSet;
@@ -93,15 +93,58 @@ impl<M> Session<M> {
         self.received.iter()
     }
 
+    /// The message under way with an identifier, and how far it has come.
+    pub fn message(&mut self, id: PacketId) -> Option<(&M, Progress)> {
+        let exchange = self.outgoing.find(id)?;
+        let progress = progress(exchange.stage, id)?;
+        Some((exchange.kept.as_ref()?, progress))
+    }
+
+    /// Which of the messages of this session that were taken over with QoS 2 the one under this identifier
+    /// was: they are released in that order.
+    pub fn release_order(&mut self, id: PacketId) -> Option<u32> {
+        match self.outgoing.find(id)?.stage {
+            Stage::AwaitingPubcomp { order } => Some(order),
+            Stage::AwaitingPuback
+            | Stage::AwaitingPubrec
+            | Stage::AwaitingSuback
+            | Stage::AwaitingUnsuback
+            | Stage::Done => None,
+        }
+    }
+
+    /// Puts a message back that was under way when the broker before this one ended, behind those that
+    /// were put back before it. To be done in the order in which the messages were sent, and before the
+    /// session is used.
+    ///
+    /// `order` says which of the messages that were taken over was so first.
+    pub fn restore(&mut self, message: M, progress: Progress, order: u32)
+    where
+        M: Kept,
+    {
+        match progress {
+            Progress::Waiting => self.enqueue(message),
+            Progress::Sent(id) => {
+                let stage = match message.publication().qos {
+                    QoS::ExactlyOnce => Stage::AwaitingPubrec,
+                    QoS::AtMostOnce | QoS::AtLeastOnce => Stage::AwaitingPuback,
+                };
+                self.outgoing.restore(id, stage, message);
+            }
+            Progress::Released(id) => self.outgoing.restore(id, Stage::AwaitingPubcomp { order }, message),
+        }
+    }
+
+    /// Puts back that a QoS 2 message was received and not released.
+    // [v5 MQTT-4.3.3-10]
+    pub fn restore_received(&mut self, id: PacketId) {
+        self.received.insert(id);
+    }
+
     /// All messages that are kept, oldest first, and how far each has come.
     pub fn messages(&self) -> impl Iterator<Item = (&M, Progress)> {
         let begun = self.outgoing.exchanges().filter_map(|exchange| {
-            let progress = match exchange.stage {
-                Stage::AwaitingPuback | Stage::AwaitingPubrec => Progress::Sent(exchange.id),
-                Stage::AwaitingPubcomp { .. } => Progress::Released(exchange.id),
-                Stage::AwaitingSuback | Stage::AwaitingUnsuback | Stage::Done => return None,
-            };
-            Some((exchange.kept.as_ref()?, progress))
+            Some((exchange.kept.as_ref()?, progress(exchange.stage, exchange.id)?))
         });
         begun.chain(self.outgoing.waiting.iter().map(|message| (message, Progress::Waiting)))
     }
@@ -113,5 +156,14 @@ impl<M> Session<M> {
     {
         let messages: alloc::vec::Vec<M> = self.outgoing.drain().collect();
         messages.into_iter()
+    }
+}
+
+/// How far a message has come whose exchange is at this stage.
+const fn progress(stage: Stage, id: PacketId) -> Option<Progress> {
+    match stage {
+        Stage::AwaitingPuback | Stage::AwaitingPubrec => Some(Progress::Sent(id)),
+        Stage::AwaitingPubcomp { .. } => Some(Progress::Released(id)),
+        Stage::AwaitingSuback | Stage::AwaitingUnsuback | Stage::Done => None,
     }
 }

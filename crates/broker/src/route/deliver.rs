@@ -20,10 +20,10 @@ pub(crate) struct Shapes {
 
 /// What tells one shape from another: the form of 5.0 or the older one, QoS, RETAIN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Form {
-    has_properties: bool,
-    qos: QoS,
-    retain: bool,
+pub(super) struct Form {
+    pub(super) has_properties: bool,
+    pub(super) qos: QoS,
+    pub(super) retain: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +53,7 @@ impl Shapes {
 
     /// The message in one form; `None` if it is too large for any receiver.
     #[inline]
-    fn get<'a>(&'a mut self, form: Form, inbound: &Inbound<'a>, now: Time) -> Option<Encoded<'a>> {
+    pub(super) fn get<'a>(&'a mut self, form: Form, inbound: &Inbound<'a>, now: Time) -> Option<Encoded<'a>> {
         if let Some(wire) = inbound.wire
             && self.wire == Some(form)
         {
@@ -106,9 +106,12 @@ impl Shard {
             }
             return;
         };
+        if session.storage != 0 && (qos > QoS::AtMostOnce || self.has_aliases_behind_gate(connection)) {
+            return self.send_recorded(number, connection, (qos, retain), identifiers, group, inbound, shapes);
+        }
         let Some(client) = self.connections.get_mut(connection) else { return };
         let is_slow = client.pending() > self.config.output_budget;
-        let sent = if is_slow || client.flags.replaying {
+        let sent = if is_slow || client.flags.replaying || client.flags.sealed {
             if qos == QoS::AtMostOnce && is_slow {
                 self.metrics.dropped_slow += 1;
                 return;
@@ -154,17 +157,22 @@ impl Shard {
     }
 
     /// Puts a message into a session's queue, if the queue has room or the policy makes some.
-    fn enqueue(&mut self, number: u32, delivery: Delivery) {
-        let full = self.queue_of(number).is_some_and(|queue| self.is_full(queue));
-        if full && !self.make_room(number) {
+    pub(super) fn enqueue(&mut self, number: u32, delivery: Delivery) {
+        if self.is_full(number) && !self.make_room(number) {
             return;
         }
+        self.enqueue_here(number, delivery);
+        if self.is_full(number) {
+            self.note_full();
+        }
+    }
+
+    /// Puts a message behind those that wait: in the store if the session is stored, and there alone if it
+    /// need not be in memory.
+    fn enqueue_here(&mut self, number: u32, delivery: Delivery) {
+        let Some(delivery) = self.record_waiting(number, delivery) else { return };
         if let Some(queue) = self.queue_of_mut(number) {
             queue.enqueue(delivery);
-        }
-        let full = self.queue_of(number).is_some_and(|queue| self.is_full(queue));
-        if full {
-            self.note_full();
         }
     }
 
@@ -174,16 +182,14 @@ impl Shard {
         match self.config.queue_full {
             // Whoever could be refused was. This one was on its way when the queue became full, or is the
             // broker's own, and as much again is kept for such.
-            QueueFull::Refuse if !self.queue_of(number).is_some_and(|queue| self.is_overfull(queue)) => true,
+            QueueFull::Refuse if !self.is_overfull(number) => true,
             QueueFull::Refuse | QueueFull::DropNewest => {
                 self.metrics.dropped_queue_full += 1;
                 false
             }
             QueueFull::DropOldest => {
                 self.metrics.dropped_queue_full += 1;
-                if let Some(queue) = self.queue_of_mut(number) {
-                    queue.pop_waiting();
-                }
+                self.drop_oldest(number);
                 true
             }
             QueueFull::Disconnect => {
@@ -201,9 +207,26 @@ impl Shard {
         }
     }
 
-    fn is_overfull(&self, queue: &Session<Delivery>) -> bool {
-        queue.waiting_counted() / 2 >= self.config.queued_messages_maximum
-            || queue.waiting_bytes() / 2 >= self.config.queued_bytes_maximum
+    /// Takes the message out that has waited longest.
+    fn drop_oldest(&mut self, number: u32) {
+        if let Some(oldest) = self.queue_of_mut(number).and_then(Session::pop_waiting) {
+            self.forget_delivery(number, &oldest);
+        } else {
+            self.drop_oldest_spilled(number);
+        }
+    }
+
+    fn is_overfull(&self, number: u32) -> bool {
+        let (messages, bytes) = self.waiting(number);
+        messages / 2 >= self.config.queued_messages_maximum || bytes / 2 >= self.config.queued_bytes_maximum
+    }
+
+    /// How many messages count against the limits of a session's queue, and their bytes.
+    fn waiting(&self, number: u32) -> (usize, usize) {
+        let Some(queue) = self.queue_of(number) else { return (0, 0) };
+        let spilled = self.sessions.get(number).and_then(|session| session.spilled.as_deref());
+        let (messages, bytes) = spilled.map_or((0, 0), |spilled| (spilled.counted(), spilled.bytes()));
+        (queue.waiting_counted() + messages, queue.waiting_bytes() + bytes)
     }
 
     /// Puts a retained message into a session's queue, which it is not counted against: it is shared with
@@ -214,12 +237,12 @@ impl Shard {
             return;
         }
         let maximum = self.config.replayed_messages_maximum;
-        let Some(queue) = self.queue_of_mut(number) else { return };
+        let Some(queue) = self.queue_of(number) else { return };
         if queue.waiting() - queue.waiting_counted() >= maximum {
             self.metrics.dropped_queue_full += 1;
             return self.give_up(number);
         }
-        queue.enqueue(delivery);
+        self.enqueue_here(number, delivery);
         if let Some(connection) = connection {
             if let Some(client) = self.connections.get_mut(connection) {
                 client.flags.replaying = true;
@@ -237,7 +260,7 @@ impl Shard {
         }
     }
 
-    fn queue_of_mut(&mut self, number: u32) -> Option<&mut Session<Delivery>> {
+    pub(crate) fn queue_of_mut(&mut self, number: u32) -> Option<&mut Session<Delivery>> {
         let session = self.sessions.get_mut(number)?;
         match session.connection {
             Some(connection) => {
@@ -247,12 +270,13 @@ impl Shard {
         }
     }
 
-    pub(crate) fn is_full(&self, queue: &Session<Delivery>) -> bool {
-        queue.waiting_counted() >= self.config.queued_messages_maximum
-            || queue.waiting_bytes() >= self.config.queued_bytes_maximum
+    /// Whether the queue of a session takes no more.
+    pub(crate) fn is_full(&self, number: u32) -> bool {
+        let (messages, bytes) = self.waiting(number);
+        messages >= self.config.queued_messages_maximum || bytes >= self.config.queued_bytes_maximum
     }
 
     pub(crate) fn any_queue_is_full(&self) -> bool {
-        self.sessions.numbers().any(|number| self.queue_of(number).is_some_and(|queue| self.is_full(queue)))
+        self.sessions.numbers().any(|number| self.is_full(number))
     }
 }

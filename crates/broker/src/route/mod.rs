@@ -2,6 +2,7 @@
 
 mod deliver;
 pub(crate) mod interest;
+mod recorded;
 pub(crate) mod retained;
 mod shared;
 
@@ -16,6 +17,7 @@ use crate::config::QueueFull;
 use crate::message::Inbound;
 use crate::shard::Shard;
 use crate::shard::inbox::Operation;
+use crate::shard::journal::{Place, Shared};
 use crate::subscriber::{Options, Subscriber};
 use deliver::Shapes;
 
@@ -82,6 +84,16 @@ impl Route {
         self.identifiers.get(from as usize..to as usize).unwrap_or_default()
     }
 
+    /// Whether a message to this route has something that may have to be stored: its local receivers.
+    pub(crate) fn sessions(&self) -> impl Iterator<Item = u32> {
+        self.targets.iter().filter(|target| target.qos > QoS::AtMostOnce).map(|target| target.session)
+    }
+
+    /// The shared groups that get one copy each.
+    pub(crate) fn groups(&self) -> &[GroupId] {
+        &self.groups
+    }
+
     /// A bit per other shard that has receivers.
     pub(crate) const fn shards(&self) -> u64 {
         self.shards
@@ -99,6 +111,10 @@ impl Shard {
         self.find_route(inbound.topic, inbound.publisher, route);
         if inbound.qos > QoS::AtMostOnce && self.must_refuse(route) {
             self.metrics.refused_queue_full += 1;
+            return Outcome::Refused(ReasonCode::QuotaExceeded);
+        }
+        if self.journal.is_on() && inbound.qos > QoS::AtMostOnce && !self.begin_record(inbound, route) {
+            self.metrics.refused_storage += 1;
             return Outcome::Refused(ReasonCode::QuotaExceeded);
         }
         // [v5 MQTT-3.3.1-5] [v5 MQTT-3.3.1-8] [v3.1.1 MQTT-3.3.1-5] [v3.1.1 MQTT-3.3.1-12]
@@ -125,7 +141,8 @@ impl Shard {
         for shard in (0..self.links.count()).filter(|shard| route.shards >> shard & 1 != 0) {
             let retained = inbound.retained.map(|(_, number)| number);
             let message = inbound.keep().clone();
-            self.links.send(shard, Operation::Publish { message, retained });
+            let joint = self.join_with(shard, inbound.qos);
+            self.links.send(shard, Operation::Publish { message, retained, joint });
         }
         Outcome::Routed
     }
@@ -134,6 +151,7 @@ impl Shard {
     pub(crate) fn publish(&mut self, inbound: &mut Inbound<'_>, route: &mut Route) {
         let policy = mem::replace(&mut self.routing.crowded, false);
         self.route(inbound, route);
+        self.journal.set_place(Place::Main);
         self.routing.crowded |= policy;
     }
 
@@ -150,6 +168,7 @@ impl Shard {
         }
         let mut shapes = mem::take(&mut self.routing.shapes);
         shapes.begin(inbound);
+        self.journal.shared = if route.targets.len() > 1 { Shared::Wanted } else { Shared::Inline };
         for target in &route.targets {
             // [v5 MQTT-3.8.4-8] [v3.1.1 MQTT-3.8.4-6]
             let qos = target.qos.min(inbound.qos);
@@ -158,6 +177,7 @@ impl Shard {
             let identifiers = route.identifiers_of(target);
             self.send_to_session(target.session, (qos, retain), identifiers, None, inbound, &mut shapes);
         }
+        self.journal.shared = Shared::Inline;
         self.routing.shapes = shapes;
     }
 
@@ -209,10 +229,7 @@ impl Shard {
 
     /// Whether a local receiver of a route has a full queue.
     pub(crate) fn is_full_for(&self, route: &Route) -> bool {
-        route.targets.iter().any(|target| {
-            target.qos > QoS::AtMostOnce
-                && self.queue_of(target.session).is_some_and(|queue| self.is_full(queue))
-        })
+        route.sessions().any(|session| self.is_full(session))
     }
 
     /// Looks whether there is still a full queue, if it has not just been done.

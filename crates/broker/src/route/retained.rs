@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 
-use colibri_codec::{OwnedTopicFilter, OwnedTopicName, ReasonCode, TopicFilter, TopicName};
+use colibri_codec::{OwnedTopicFilter, OwnedTopicName, QoS, ReasonCode, TopicFilter, TopicName};
 use colibri_protocol::Time;
 use colibri_topics::RetainedTree;
 use hashbrown::HashMap;
@@ -213,6 +213,9 @@ impl Shard {
         if owner == self.number {
             self.retain(message, owner, number);
         } else {
+            if inbound.qos > QoS::AtMostOnce && self.journal.is_on() {
+                self.journal.join(owner);
+            }
             self.links.send(owner, Operation::Retain { message, number });
         }
         Ok(())
@@ -223,6 +226,7 @@ impl Shard {
         if let Some(expires) = message.expires {
             self.timers.set(expires, Timer::RetainedExpiry { topic: message.topic.clone() });
         }
+        self.record_retained(&message);
         self.retained.apply(message, from, number);
         self.links.set_retained_bytes(self.retained.bytes);
     }

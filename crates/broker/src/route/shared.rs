@@ -29,7 +29,8 @@ impl Shard {
             self.deliver_to_member(session, id, message);
         } else {
             let (group, message) = (id.clone(), Arc::clone(message));
-            self.links.send(member.shard_number(), Operation::Deliver { session, group, message });
+            let joint = self.join_with(member.shard_number(), message.qos);
+            self.links.send(member.shard_number(), Operation::Deliver { session, group, message, joint });
         }
     }
 
@@ -42,7 +43,7 @@ impl Shard {
     /// Whether a member's queue has room, as far as is known here.
     fn has_room(&self, member: Subscriber) -> bool {
         let own = member.session_number().filter(|_| member.shard_number() == self.number);
-        !own.and_then(|session| self.queue_of(session)).is_some_and(|queue| self.is_full(queue))
+        !own.is_some_and(|session| self.is_full(session))
     }
 
     /// Sends a message to a member of a group that is a session here.

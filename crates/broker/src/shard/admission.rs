@@ -22,6 +22,12 @@ impl Shard {
         }
         let assigned = connect.client_id.is_empty().then(|| self.assign_client_id());
         let client_id = assigned.as_deref().unwrap_or_else(|| connect.client_id.as_str());
+        let changes = self.journal.changes();
+        if !self.journal.is_healthy() && requested_expiry(connect) > 0 {
+            // What is told to it could not be kept to.
+            self.metrics.refused_storage += 1;
+            return self.refuse(number, ReasonCode::QuotaExceeded);
+        }
         let Some(attachment) = self.attach(client_id, connect.clean_start) else {
             return self.refuse(number, ReasonCode::QuotaExceeded);
         };
@@ -38,6 +44,7 @@ impl Shard {
             // [v5 MQTT-3.1.2-7] [v3.1.1 MQTT-3.1.2-8]
             session.will = will;
         }
+        self.begin_stored_session(attachment.session);
         let mut properties = Vec::new();
         // Section 3.2.2.3.2: the server says so if it does not keep to what was asked.
         if expiry != requested {
@@ -52,9 +59,17 @@ impl Shard {
             send_maximum: Some(self.config.send_maximum.get()),
             properties: &properties,
         };
+        let durable = self.sessions.get(attachment.session).is_some_and(|session| session.storage != 0);
+        let touches_store = durable || self.journal.changes() != changes;
+        let after = if touches_store { self.journal.pending() } else { None };
         let Some(client) = self.connections.get_mut(number) else { return };
         client.session = Some(attachment.session);
-        client.protocol.accept(&acceptance, attachment.messages, self.now, &mut client.output);
+        client.flags.durable = durable;
+        let now = self.now;
+        let messages = attachment.messages;
+        self.write_after(number, after, |protocol, out| protocol.accept(&acceptance, messages, now, out));
+        let Some(client) = self.connections.get_mut(number) else { return };
+        client.flags.sealed = client.gate.is_some();
         // Retained messages that waited for the connection before still come before later ones.
         let mut messages = client.protocol.session().messages();
         let replaying = messages.any(|(delivery, at)| at == Progress::Waiting && delivery.retain);

@@ -81,18 +81,19 @@ impl Shard {
         }
         let Some(pending) = client.pending.take() else { return };
         let mut route = client.route.take().unwrap_or_default();
-        let outcome = if pending.full {
-            self.metrics.refused_queue_full += 1;
-            Outcome::Refused(ReasonCode::QuotaExceeded)
-        } else {
-            self.route(&mut Inbound::from_message(&pending.message), &mut route)
-        };
-        let Some(client) = self.connections.get_mut(number) else { return };
-        client.route = Some(route);
         if client.output.capacity() == 0 {
             client.output = self.spare.lend();
         }
-        self.answer_publish(number, pending.delivery, outcome);
+        if pending.full {
+            self.metrics.refused_queue_full += 1;
+            let refused = Outcome::Refused(ReasonCode::QuotaExceeded);
+            self.answer_publish(number, pending.delivery, refused, None);
+        } else {
+            let mut inbound = Inbound::from_message(&pending.message);
+            self.take_over_message(number, &mut inbound, pending.delivery, &mut route);
+        }
+        let Some(client) = self.connections.get_mut(number) else { return };
+        client.route = Some(route);
         self.touch(number);
         let Some(client) = self.connections.get_mut(number) else { return };
         let partial = mem::take(&mut client.partial);

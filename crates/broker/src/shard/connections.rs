@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use colibri_protocol::{Connection, Limits, Time};
 
 use super::asking::Pending;
+use super::gate::Gate;
 use crate::message::Delivery;
 use crate::route::Route;
 
@@ -24,6 +25,8 @@ pub(crate) struct Client {
     pub(crate) written: usize,
     /// A message that waits for the answers of other shards; nothing after it is dealt with.
     pub(crate) pending: Option<Box<Pending>>,
+    /// Packets that wait for the store.
+    pub(crate) gate: Option<Box<Gate>>,
     /// What the last published topic led to.
     pub(crate) route: Option<Box<Route>>,
     /// Tells timers for an earlier connection of this number from those for this one.
@@ -57,6 +60,12 @@ pub(crate) struct Flags {
     pub(crate) lingers: bool,
     /// It was told that nothing more comes, and what it sends is thrown away until it closes too.
     pub(crate) lingering: bool,
+    /// Its session is stored.
+    pub(crate) durable: bool,
+    /// Its CONNACK waits in the gate, and nothing may come before that.
+    pub(crate) sealed: bool,
+    /// It is not read until more of its gate has been let through.
+    pub(crate) gate_full: bool,
     /// Retained messages are waiting for it, so that later ones wait behind them, even with QoS 0.
     pub(crate) replaying: bool,
 }
@@ -95,6 +104,7 @@ impl Connections {
             output: Vec::new(),
             written: 0,
             pending: None,
+            gate: None,
             route: None,
             birth: self.births,
             flags: Flags::default(),

@@ -11,10 +11,11 @@ use colibri_protocol::{Event, Publication, Time, Topic, Violation, passed_on};
 
 use super::Shard;
 use super::inbox::Operation;
+use super::journal::{Place, Ticket};
 use super::socket::Sockets;
 use super::timers::Timer;
 use crate::message::{Inbound, Wire};
-use crate::route::Outcome;
+use crate::route::{Outcome, Route};
 use crate::subscriber::Subscriber;
 
 impl Shard {
@@ -22,6 +23,9 @@ impl Shard {
     #[inline]
     pub(crate) fn handle(&mut self, number: u32, frame: Frame<'_>, bytes: &[u8]) {
         let Some(client) = self.connections.get_mut(number) else { return };
+        if client.flags.durable || client.gate.is_some() {
+            return self.handle_recorded(number, frame, bytes);
+        }
         if frame.first_byte() >> 4 == PacketType::Publish.number() {
             let mut publish = Publish::EMPTY;
             match client.protocol.handle_publish(frame, &mut publish, self.now, &mut client.output) {
@@ -48,7 +52,7 @@ impl Shard {
         self.touch(number);
     }
 
-    fn on_publish(&mut self, number: u32, publish: &Publish<'_>, topic: &Topic<'_>, bytes: &[u8]) {
+    pub(crate) fn on_publish(&mut self, number: u32, publish: &Publish<'_>, topic: &Topic<'_>, bytes: &[u8]) {
         self.metrics.publishes_received += 1;
         let Some(client) = self.connections.get_mut(number) else { return };
         let publisher =
@@ -73,21 +77,44 @@ impl Shard {
                 || (expires.is_none() && publish.properties.topic_alias().is_none()));
         let wire = plain.then_some(Wire { bytes, has_properties: version.has_properties() });
         let mut inbound = Inbound::new(&publication, publisher).with_wire(wire);
-        let outcome = match self.may_publish(inbound.topic) {
-            Err(reason) => Some(Outcome::Refused(reason)),
-            Ok(()) if self.ask_for_room(number, &mut inbound, publish.delivery, &mut route) => None,
-            Ok(()) => Some(self.route(&mut inbound, &mut route)),
-        };
+        match self.may_publish(inbound.topic) {
+            Err(reason) => self.answer_publish(number, publish.delivery, Outcome::Refused(reason), None),
+            Ok(()) if self.ask_for_room(number, &mut inbound, publish.delivery, &mut route) => {}
+            Ok(()) => self.take_over_message(number, &mut inbound, publish.delivery, &mut route),
+        }
         if let Some(client) = self.connections.get_mut(number) {
             client.route = Some(route);
         }
-        if let Some(outcome) = outcome {
-            self.answer_publish(number, publish.delivery, outcome);
-        }
     }
 
-    /// Answers a message of a client as it fared.
-    pub(crate) fn answer_publish(&mut self, number: u32, delivery: Delivery, outcome: Outcome) {
+    /// Routes a message of a client, and answers it: when the store has what that changed.
+    pub(crate) fn take_over_message(
+        &mut self,
+        number: u32,
+        inbound: &mut Inbound<'_>,
+        delivery: Delivery,
+        route: &mut Route,
+    ) {
+        let changes = self.journal.changes();
+        let outcome = self.route(inbound, route);
+        if let Delivery::ExactlyOnce(id) = delivery
+            && !matches!(outcome, Outcome::Refused(_))
+        {
+            self.record_received(number, id);
+        }
+        self.journal.set_place(Place::Main);
+        let after = (self.journal.changes() != changes).then(|| self.journal.ticket());
+        self.answer_publish(number, delivery, outcome, after);
+    }
+
+    /// Answers a message of a client as it fared, when the store has all up to `after`.
+    pub(crate) fn answer_publish(
+        &mut self,
+        number: u32,
+        delivery: Delivery,
+        outcome: Outcome,
+        after: Option<Ticket>,
+    ) {
         let Some(client) = self.connections.get_mut(number) else { return };
         let version = client.protocol.version();
         let reason = match outcome {
@@ -99,7 +126,11 @@ impl Shard {
             // What is not allowed is acknowledged all the same. [v3.1.1 MQTT-3.3.5-2]
             Outcome::Refused(_) => ReasonCode::Success,
         };
-        client.protocol.acknowledge(delivery, reason, self.now, &mut client.output);
+        if after.is_none() && client.gate.is_none() {
+            return client.protocol.acknowledge(delivery, reason, self.now, &mut client.output);
+        }
+        let now = self.now;
+        self.write_after(number, after, |protocol, out| protocol.acknowledge(delivery, reason, now, out));
     }
 
     /// Whether a client may publish to a topic, in person or by its will.
@@ -247,16 +278,23 @@ impl Shard {
             Operation::Adopt { socket, peer, received } => self.adopt(socket, peer, received, sockets),
             Operation::Interest { filter, interested } => self.on_interest(from, &filter, interested),
             Operation::Member { group, member, options } => self.on_member(&group, member, options),
-            Operation::Publish { message, retained } => {
+            Operation::Publish { message, retained, joint } => {
                 let mut route = mem::take(&mut self.routing.foreign);
                 let mut inbound = Inbound::from_message(&message);
                 inbound.retained = retained.map(|number| (from, number));
+                self.begin_part(from, joint, message.qos);
                 self.route_here(&mut inbound, &mut route);
+                self.journal.set_place(Place::Main);
                 self.routing.foreign = route;
             }
-            Operation::Deliver { session, group, message } => {
-                self.deliver_to_member(session, &group, &message)
+            Operation::Deliver { session, group, message, joint } => {
+                self.begin_part(from, joint, message.qos);
+                self.deliver_to_member(session, &group, &message);
+                self.journal.set_place(Place::Main);
             }
+            Operation::Joint { ticket } => self.journal.finish_part(from, ticket),
+            Operation::Committed { ticket } => self.on_committed(ticket),
+            Operation::Fetched(fetched) => self.on_fetched(*fetched),
             Operation::Retain { message, number } => self.retain(Arc::clone(&message), from, number),
             Operation::RetainedQuery { session, query, filter } => {
                 self.answer_retained(from, session, query, &filter);

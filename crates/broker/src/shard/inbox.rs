@@ -18,6 +18,7 @@ use super::socket::Detached;
 use crate::message::Message;
 use crate::metrics::Metrics;
 use crate::route::retained::Answer;
+use super::journal::{Fetched, Ticket};
 use crate::subscriber::{Options, Subscriber};
 
 /// How many operations may wait in an inbox before its senders stop reading from their clients. Chosen
@@ -34,11 +35,18 @@ pub(crate) enum Operation {
     /// A session of the sender is a member of a shared group, or (`None`) is none any more.
     Member { group: GroupId, member: Subscriber, options: Option<Options> },
     /// A message for the receiver's own subscribers; if it is retained, its number as with `Retain`.
-    Publish { message: Arc<Message>, retained: Option<u64> },
+    /// `joint` says that what it changes in the store belongs to the joint of the sender's turn.
+    Publish { message: Arc<Message>, retained: Option<u64>, joint: bool },
     /// A message for one member of a shared group.
-    Deliver { session: u32, group: GroupId, message: Arc<Message> },
+    Deliver { session: u32, group: GroupId, message: Arc<Message>, joint: bool },
     /// A message that the receiver has to retain, and its number among those that the sender had for it.
     Retain { message: Arc<Message>, number: u64 },
+    /// All that belongs to the joint of the sender's turn, with this ticket, has come.
+    Joint { ticket: Ticket },
+    /// The store has committed one thing of a ticket of the receiver.
+    Committed { ticket: Ticket },
+    /// Rows of a session's queue from the store.
+    Fetched(Box<Fetched>),
     /// A session of the sender wants what the receiver retains for a filter.
     RetainedQuery { session: u32, query: u32, filter: OwnedTopicFilter },
     /// The answer.
@@ -69,6 +77,8 @@ pub(crate) struct Inbox {
     waiting: AtomicUsize,
     /// What the retained messages of its owner weigh in bytes.
     retained_bytes: AtomicUsize,
+    /// How many sessions of its owner are stored.
+    stored_sessions: AtomicUsize,
     /// Whether the broker is to stop.
     stop: AtomicBool,
     wake: Box<dyn Fn() + Send + Sync>,
@@ -81,6 +91,7 @@ impl Inbox {
             filled: AtomicBool::new(false),
             waiting: AtomicUsize::new(0),
             retained_bytes: AtomicUsize::new(0),
+            stored_sessions: AtomicUsize::new(0),
             stop: AtomicBool::new(false),
             wake,
         }
@@ -214,6 +225,19 @@ impl Links {
     pub(crate) fn set_retained_bytes(&self, bytes: usize) {
         if let Some(inbox) = self.inbox() {
             inbox.retained_bytes.store(bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether another shard has a stored session, so that what is sent there may have to be stored.
+    pub(crate) fn stores_sessions(&self, shard: u8) -> bool {
+        let inbox = self.inboxes.get(usize::from(shard));
+        inbox.is_some_and(|inbox| inbox.stored_sessions.load(Ordering::Acquire) > 0)
+    }
+
+    /// Tells the others how many sessions here are stored.
+    pub(crate) fn set_stored_sessions(&self, count: usize) {
+        if let Some(inbox) = self.inbox() {
+            inbox.stored_sessions.store(count, Ordering::Release);
         }
     }
 

@@ -26,9 +26,11 @@ impl Shard {
     pub(crate) fn lose_connection(&mut self, number: u32) {
         let Some(client) = self.connections.get_mut(number) else { return };
         let Some(session) = client.session.take() else { return };
+        client.gate = None;
         let mut messages = mem::take(client.protocol.session_mut());
         // Those were kept only to come behind retained ones; they are no part of a session (section 4.1).
         messages.retain_waiting(|delivery| delivery.qos > QoS::AtMostOnce);
+        self.spill_waiting(session, &mut messages);
         let now = self.now;
         let stay = self.sessions.next_stay();
         let Some(entry) = self.sessions.get_mut(session) else { return };
@@ -53,6 +55,7 @@ impl Shard {
             Some(_) => self.publish_will(session),
             None => {}
         }
+        self.record_session(session);
     }
 
     /// Ends a session: publishes the will that still waits, and forgets everything.
@@ -63,6 +66,7 @@ impl Shard {
             self.remove_subscription(session, &filter);
         }
         let Some(entry) = self.sessions.remove(session) else { return };
+        self.forget_session(&entry);
         for (group, message) in entry.stored.iter().flat_map(|messages| redeliverable(messages)) {
             self.route_to_group(&group, &message);
         }
@@ -84,6 +88,7 @@ impl Shard {
         // Nobody is there to be told that a queue is full or a topic not allowed.
         self.publish(&mut inbound, &mut route);
         self.routing.foreign = route;
+        self.record_session(session);
     }
 
     /// Notes that the connection of a session that cannot take more is to end.

@@ -12,13 +12,18 @@ mod admission;
 mod asking;
 mod connections;
 mod events;
+pub(crate) mod gate;
 pub(crate) mod inbox;
+pub(crate) mod journal;
 mod leaving;
 mod output;
 mod poller;
 mod random;
 mod reading;
+mod recording;
+mod restoring;
 mod socket;
+mod spilling;
 mod subscriptions;
 pub(crate) mod timers;
 
@@ -44,6 +49,7 @@ use crate::subscriber::{Options, Subscriber};
 use crate::sys_topics::SysTopics;
 use connections::Connections;
 use inbox::{Inbox, Links, Operation};
+use journal::Journal;
 use output::Spare;
 use random::Random;
 use timers::{Timer, Timers};
@@ -81,7 +87,12 @@ pub struct Shard {
     pub(crate) routing: Routing,
     pub(crate) placement: Placement,
     pub(crate) random: Random,
+    pub(crate) journal: Journal,
+    /// What is added to this shard's clock to get milliseconds since 1970.
+    pub(crate) epoch: u64,
     read_buffer: Vec<u8>,
+    /// What the protocol answers before it is known whether that has to wait for the store.
+    pub(crate) answer: Vec<u8>,
     pub(crate) spare: Spare,
     /// Connections to flush at the end of the turn.
     touched: Vec<u32>,
@@ -147,6 +158,9 @@ impl Shard {
             placement: Placement::new(seed, shards),
             routing: Routing::default(),
             random: Random::new(seed ^ u64::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15)),
+            journal: Journal::default(),
+            epoch: 0,
+            answer: Vec::new(),
             read_buffer: vec![0; READ_BUFFER_SIZE],
             spare: Spare::default(),
             touched: Vec::new(),
@@ -191,7 +205,7 @@ impl Shard {
         if !self.stopping {
             self.accept(sockets);
         }
-        if !self.links.are_full() {
+        if !self.is_held_up() {
             for connection in mem::take(&mut self.more) {
                 self.read(connection, sockets);
                 self.flush_overfull(sockets);
@@ -207,9 +221,29 @@ impl Shard {
         }
         self.end_given_up();
         self.tidy_timers();
-        self.links.flush();
+        self.hand_over();
         self.flush_touched(sockets);
+        if self.journal.has_changes() {
+            // What waited has been sent, and some of it must not leave before the store knows.
+            self.hand_over();
+        }
         self.next()
+    }
+
+    /// Hands over what there is for the store and for other shards. It comes before anything is written to
+    /// a client, so that no client can know what a shard does not.
+    pub(crate) fn hand_over(&mut self) {
+        let (ticket, partners) = self.journal.submit();
+        for shard in (0..self.links.count()).filter(|shard| partners >> shard & 1 != 0) {
+            self.links.send(shard, Operation::Joint { ticket });
+        }
+        self.links.flush();
+        self.open_gates();
+    }
+
+    /// Whether another shard or the store is so far behind that this one should not read on.
+    fn is_held_up(&self) -> bool {
+        self.links.are_full() || self.journal.is_behind()
     }
 
     /// How many connections are open.
@@ -239,7 +273,7 @@ impl Shard {
         let left = !self.touched.is_empty() || !self.given_up.is_empty() || self.links.has_outgoing();
         let at_once = !self.accepting.is_empty() || left;
         let reads = !self.more.is_empty() || !self.adopted.is_empty();
-        if at_once || (reads && !self.links.are_full()) {
+        if at_once || (reads && !self.is_held_up()) {
             return Next::Wait(Some(Duration::ZERO));
         }
         if reads {
@@ -371,7 +405,9 @@ impl Shard {
             let count = batch.operations.len();
             for operation in batch.operations {
                 self.on_operation(batch.from, operation, sockets);
-                self.flush_overfull(sockets);
+                if !self.journal.has_parts() {
+                    self.flush_overfull(sockets);
+                }
             }
             if let Some(inbox) = self.links.inbox() {
                 inbox.finish(count);

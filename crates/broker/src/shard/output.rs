@@ -72,7 +72,7 @@ impl Shard {
         if self.overfull.is_empty() {
             return;
         }
-        self.links.flush();
+        self.hand_over();
         for number in mem::take(&mut self.overfull) {
             if let Some(client) = self.connections.get_mut(number) {
                 client.flags.overfull = false;
@@ -156,8 +156,11 @@ impl Shard {
     /// Moves what waits for a connection into its output, as far as the budget and the client go.
     fn pump(&mut self, number: u32) {
         let Some(client) = self.connections.get_mut(number) else { return };
-        if client.protocol.state() != State::Open || !client.protocol.has_backlog() {
+        if client.protocol.state() != State::Open || !client.protocol.has_backlog() || client.flags.sealed {
             return;
+        }
+        if client.flags.durable {
+            return self.pump_recorded(number);
         }
         let room = self.config.output_budget.saturating_sub(client.pending());
         if room == 0 {

@@ -32,8 +32,9 @@ impl Shard {
                 Err(reason) => reasons.push(reason),
             }
         }
-        let Some(client) = self.connections.get_mut(number) else { return };
-        client.protocol.suback(subscribe.packet_id, &reasons, self.now, &mut client.output);
+        let (after, now) = (self.pending_for(number), self.now);
+        let packet_id = subscribe.packet_id;
+        self.write_after(number, after, |protocol, out| protocol.suback(packet_id, &reasons, now, out));
         for (filter, options) in replays {
             self.request_replay(session, filter, options);
         }
@@ -51,14 +52,16 @@ impl Shard {
             let filter = OwnedTopicFilter::from(filter);
             let reason = if entry.subscriptions.remove(&filter) {
                 self.remove_subscription(session, &filter);
+                self.forget_subscription(session, &filter);
                 ReasonCode::Success
             } else {
                 ReasonCode::NoSubscriptionExisted
             };
             reasons.extend(UnsubackReason::new(reason).ok());
         }
-        let Some(client) = self.connections.get_mut(number) else { return };
-        client.protocol.unsuback(unsubscribe.packet_id, &reasons, self.now, &mut client.output);
+        let (after, now) = (self.pending_for(number), self.now);
+        let packet_id = unsubscribe.packet_id;
+        self.write_after(number, after, |protocol, out| protocol.unsuback(packet_id, &reasons, now, out));
     }
 
     /// Adds or replaces a subscription; says whether it is new.
@@ -79,7 +82,14 @@ impl Shard {
         if is_new && entry.subscriptions.len() >= self.config.subscriptions_maximum {
             return Err(ReasonCode::QuotaExceeded);
         }
+        let is_stored = entry.storage != 0;
+        if is_stored && !self.journal.is_healthy() {
+            return Err(ReasonCode::QuotaExceeded);
+        }
         entry.subscriptions.insert(filter.into(), options);
+        if is_stored {
+            self.record_subscription(session, filter, subscription.options, options);
+        }
         self.tree.subscribe(filter, subscriber, options);
         match filter.share() {
             Some((share, filter)) => {

@@ -1,0 +1,343 @@
+//! What a shard makes durable: the changes of a turn, which go to the store together, and the tickets that
+//! say when they are there.
+//!
+//! Each turn that has something to store has a *ticket*. An acknowledgement that depends on it waits in
+//! the gate of its connection (`gate.rs`) until the ticket is complete.
+//!
+//! A message that other shards store too makes a *joint*, which is committed when the parts of all these
+//! shards have come, and the ticket waits for it. What a QoS 2 message changes is in the parts, so that it
+//! is either known under its Packet Identifier and in all queues, or nowhere. All else is in the main
+//! batches, which are handed in before the parts: as joints are committed later than what is handed in
+//! after them, nothing may be in them that is changed again before the ticket is complete.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::mem;
+use std::sync::Arc;
+
+use colibri_storage::Batch;
+use hashbrown::HashMap;
+
+/// The number of a turn that has something to store; counts up in each shard.
+pub(crate) type Ticket = u64;
+
+/// How many tickets may be open before a shard reads nothing more from its clients. Each holds what one
+/// turn had to store, so this bounds what waits for a slow disk.
+const OPEN_MAX: usize = 512;
+/// How many bytes of changes may wait for the store before a shard reads nothing more. Chosen as some
+/// tenths of a second of a fast disk.
+const OPEN_BYTES_MAX: usize = 64 << 20;
+
+/// What shards ask of the store. Answers come through the inbox of the shard.
+pub trait Ledger: Send + Sync + fmt::Debug {
+    /// Commits a batch behind all those that the shard has handed in before, then tells it of `ticket`.
+    fn commit(&self, shard: u8, ticket: u64, batch: Batch);
+
+    /// Commits this part of a joint together with the others when all have come; then tells the shard of
+    /// `ticket`. `origin` says whose turn began the joint and under which ticket; `parts` how many there
+    /// are, which the first shard alone knows.
+    fn commit_joint(&self, shard: u8, ticket: u64, origin: (u8, u64), parts: Option<usize>, batch: Batch);
+
+    /// Reads rows of a session's queue behind all that was handed in before, and sends them to the shard.
+    fn fetch(&self, shard: u8, request: FetchRequest);
+
+    /// Whether the store takes changes at the moment: not while the disk is full or has failed.
+    fn is_healthy(&self) -> bool;
+}
+
+/// Which rows a shard wants to have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchRequest {
+    /// The session in its shard.
+    pub session: u32,
+    /// Its number in the store.
+    pub number: u64,
+    /// The rows, in order.
+    pub rows: Vec<u64>,
+}
+
+/// Rows of a session's queue, as far as they are there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// The session in its shard.
+    pub session: u32,
+    /// Its number in the store.
+    pub number: u64,
+    /// The rows that were asked for: the value of each, and that of its body if it has one of its own;
+    /// `None` for one that is not there or cannot be read.
+    pub rows: Vec<(u64, Option<FetchedRow>)>,
+}
+
+/// A row of a queue, and the body it speaks of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchedRow {
+    /// The value of the row.
+    pub row: Vec<u8>,
+    /// The value of its body, if that is not in the row.
+    pub body: Option<Vec<u8>>,
+}
+
+/// The store as one shard sees it.
+#[derive(Debug, Default)]
+pub(crate) struct Journal {
+    ledger: Option<Arc<dyn Ledger>>,
+    shard: u8,
+    /// What this turn changes.
+    main: Batch,
+    /// What this turn changes for messages that other shards store too.
+    joint: Batch,
+    /// The shards that have a part in it, a bit each.
+    partners: u64,
+    /// What messages of other shards change here, by shard, until all of the turn there has come.
+    parts: HashMap<u8, Batch>,
+    /// Where changes go at the moment.
+    place: Place,
+    /// The ticket of this turn.
+    ticket: Ticket,
+    /// How many things were handed in under it already and are not committed, and whether there were any.
+    waiting: u32,
+    used: bool,
+    /// The bytes of these.
+    bytes: usize,
+    /// How many changes were made, ever.
+    changes: u64,
+    open: VecDeque<Open>,
+    open_bytes: usize,
+    /// All tickets up to this one are complete.
+    complete: Ticket,
+    fetches: Vec<FetchRequest>,
+    /// Connections with something in their gates, and their births.
+    pub(crate) gated: Vec<(u32, u32)>,
+    /// The next number for a session or a body. In each shard they differ, and they outlive a restart.
+    next_number: u64,
+    step: u64,
+    /// How many rows each shared body has.
+    bodies: HashMap<u64, u32>,
+    /// The body of the message that is being routed, if several queues share it.
+    pub(crate) shared: Shared,
+}
+
+/// Where the body of the message that is being routed is stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Shared {
+    /// In the row of its one receiver.
+    #[default]
+    Inline,
+    /// On its own, once the first receiver needs it.
+    Wanted,
+    /// On its own, under this number.
+    Stored(u64),
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Place {
+    #[default]
+    Main,
+    Joint,
+    Part(u8),
+}
+
+#[derive(Debug)]
+struct Open {
+    ticket: Ticket,
+    waiting: u32,
+    bytes: usize,
+}
+
+impl Journal {
+    /// The journal of a shard; numbers begin at `first` and are never those of another of the `shards`.
+    pub(crate) fn new(ledger: Arc<dyn Ledger>, shard: u8, shards: u8, first: u64) -> Self {
+        let step = u64::from(shards);
+        Self {
+            ledger: Some(ledger),
+            shard,
+            ticket: 1,
+            next_number: first + u64::from(shard),
+            step,
+            ..Self::default()
+        }
+    }
+
+    /// Whether there is a store.
+    #[inline]
+    pub(crate) const fn is_on(&self) -> bool {
+        self.ledger.is_some()
+    }
+
+    /// Whether the store takes changes.
+    pub(crate) fn is_healthy(&self) -> bool {
+        self.ledger.as_ref().is_none_or(|ledger| ledger.is_healthy())
+    }
+
+    /// Whether so much waits for the store that nothing more should be read from clients.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.open.len() >= OPEN_MAX || self.open_bytes >= OPEN_BYTES_MAX
+    }
+
+    /// A number that no session and no body has or had.
+    pub(crate) const fn number(&mut self) -> u64 {
+        let number = self.next_number;
+        self.next_number += self.step;
+        number
+    }
+
+    /// The changes that belong to what is being dealt with.
+    pub(crate) fn batch(&mut self) -> &mut Batch {
+        self.changes += 1;
+        match self.place {
+            Place::Main => &mut self.main,
+            Place::Joint => &mut self.joint,
+            Place::Part(from) => self.parts.entry(from).or_default(),
+        }
+    }
+
+    /// How many changes were made, to see whether something made one.
+    #[inline]
+    pub(crate) const fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// From here on changes go to another place.
+    pub(crate) const fn set_place(&mut self, place: Place) {
+        self.place = place;
+    }
+
+    /// Whether changes go to a joint, so that nothing may come of them before the ticket is complete.
+    pub(crate) fn is_joint(&self) -> bool {
+        self.place != Place::Main
+    }
+
+    /// Notes that another shard has a part in the joint of this turn.
+    pub(crate) const fn join(&mut self, shard: u8) {
+        self.partners |= 1 << shard;
+        // What depends on the other shard's part depends on the ticket.
+        self.changes += 1;
+    }
+
+    /// The ticket of this turn.
+    pub(crate) const fn ticket(&self) -> Ticket {
+        self.ticket
+    }
+
+    /// The ticket to wait for so that all that was changed until now is there; `None` if it is.
+    pub(crate) fn pending(&self) -> Option<Ticket> {
+        let joint = self.partners != 0 || !self.joint.is_empty() || !self.parts.is_empty();
+        if !self.main.is_empty() || self.used || joint {
+            return Some(self.ticket);
+        }
+        self.open.back().map(|open| open.ticket)
+    }
+
+    /// Whether part of another shard's turn has come and not the rest of it. Until then the ticket must
+    /// stay the same, as the part is handed in under it.
+    pub(crate) fn has_parts(&self) -> bool {
+        !self.parts.is_empty()
+    }
+
+    pub(crate) const fn is_complete(&self, ticket: Ticket) -> bool {
+        ticket <= self.complete
+    }
+
+    /// Hands in the part that another shard's turn has here.
+    pub(crate) fn finish_part(&mut self, from: u8, ticket: Ticket) {
+        let part = self.parts.remove(&from).unwrap_or_default();
+        let Some(ledger) = self.ledger.clone() else { return };
+        // Whatever else the turn there has changed here comes before the part, and so is there with it.
+        self.hand_in_main(&ledger);
+        self.hand_in(&part);
+        ledger.commit_joint(self.shard, self.ticket, (from, ticket), None, part);
+    }
+
+    /// Hands in what was changed since the last time, and begins the next ticket; gives the ticket, and the
+    /// shards that have a part in it, a bit each.
+    pub(crate) fn submit(&mut self) -> (Ticket, u64) {
+        let ticket = self.ticket;
+        let partners = mem::take(&mut self.partners);
+        let Some(ledger) = self.ledger.clone() else { return (ticket, 0) };
+        if partners == 0 && !self.joint.is_empty() {
+            // It turned out that no other shard has a part.
+            self.main.merge(&self.joint);
+            self.joint.clear();
+        }
+        self.hand_in_main(&ledger);
+        if partners != 0 {
+            let batch = mem::take(&mut self.joint);
+            self.hand_in(&batch);
+            let parts = partners.count_ones() as usize + 1;
+            ledger.commit_joint(self.shard, ticket, (self.shard, ticket), Some(parts), batch);
+        }
+        for request in self.fetches.drain(..) {
+            ledger.fetch(self.shard, request);
+        }
+        if mem::take(&mut self.used) {
+            let (waiting, bytes) = (mem::take(&mut self.waiting), mem::take(&mut self.bytes));
+            self.open.push_back(Open { ticket, waiting, bytes });
+            self.ticket += 1;
+        }
+        (ticket, partners)
+    }
+
+    fn hand_in_main(&mut self, ledger: &Arc<dyn Ledger>) {
+        if !self.main.is_empty() {
+            let batch = mem::take(&mut self.main);
+            self.hand_in(&batch);
+            ledger.commit(self.shard, self.ticket, batch);
+        }
+    }
+
+    fn hand_in(&mut self, batch: &Batch) {
+        self.used = true;
+        self.waiting += 1;
+        self.bytes += batch.size();
+        self.open_bytes += batch.size();
+    }
+
+    /// Whether there is something to hand in.
+    pub(crate) fn has_changes(&self) -> bool {
+        let joint = self.partners != 0 || !self.joint.is_empty();
+        !self.main.is_empty() || joint || self.used || !self.fetches.is_empty()
+    }
+
+    /// The store has committed one thing of a ticket.
+    pub(crate) fn on_committed(&mut self, ticket: Ticket) {
+        if let Ok(place) = self.open.binary_search_by_key(&ticket, |open| open.ticket) {
+            if let Some(open) = self.open.get_mut(place) {
+                open.waiting = open.waiting.saturating_sub(1);
+            }
+        } else if ticket == self.ticket {
+            // A part of this turn was faster than the turn.
+            self.waiting = self.waiting.saturating_sub(1);
+        }
+    }
+
+    /// Says whether further tickets are complete.
+    pub(crate) fn advance(&mut self) -> bool {
+        let before = self.complete;
+        while let Some(open) = self.open.pop_front_if(|open| open.waiting == 0) {
+            self.complete = open.ticket;
+            self.open_bytes = self.open_bytes.saturating_sub(open.bytes);
+        }
+        self.complete > before
+    }
+
+    /// Asks for rows behind what this turn hands in.
+    pub(crate) fn fetch(&mut self, request: FetchRequest) {
+        self.fetches.push(request);
+    }
+
+    /// Notes that one more row has a body.
+    pub(crate) fn hold_body(&mut self, body: u64) {
+        *self.bodies.entry(body).or_insert(0) += 1;
+    }
+
+    /// Notes that a row of a body is gone; says whether it was the last.
+    pub(crate) fn let_go_of_body(&mut self, body: u64) -> bool {
+        let Some(rows) = self.bodies.get_mut(&body) else { return false };
+        *rows = rows.saturating_sub(1);
+        let last = *rows == 0;
+        if last {
+            self.bodies.remove(&body);
+        }
+        last
+    }
+}

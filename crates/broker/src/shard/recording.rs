@@ -1,0 +1,465 @@
+//! What a shard writes down: each change of a stored session, of its messages, and of what is retained.
+//!
+//! Each function changes one row or a few of the turn's batch. When they are on disk is the business of
+//! `journal.rs`, and who has to wait for that is decided by the callers.
+
+use std::sync::Arc;
+
+use colibri_codec::{Frame, OwnedTopicFilter, PacketId, PacketType, Publish, QoS, SubscriptionOptions, TopicFilter};
+use colibri_protocol::{Event, Kept, Progress, Pumped, Sent, Time};
+use colibri_storage::records::{
+    OF_SESSION, QueueBody, QueueRecord, QueueState, RetainedRecord, SessionRecord, StoredMessage, StoredWill,
+    SubscriptionIdentifiers, SubscriptionRecord, body_key, queue_key, received_key, session_prefix,
+    subscription_key,
+};
+use colibri_storage::{Put, Table};
+use colibri_topics::GroupId;
+
+use super::Shard;
+use super::journal::{Place, Shared, Ticket};
+use crate::message::{Delivery, Inbound, Message};
+use crate::route::Route;
+use crate::sessions::ClientSession;
+
+/// A message with more bytes than this has a row of its own, as rows of queues are written again when
+/// their messages are sent.
+const INLINE_MAX: usize = colibri_storage::records::INLINE_MAX;
+
+impl Shard {
+    /// Deals with one packet of a connection whose session is stored, or that has packets in its gate.
+    #[cold]
+    pub(super) fn handle_recorded(&mut self, number: u32, frame: Frame<'_>, bytes: &[u8]) {
+        let now = self.now;
+        let mut answer = std::mem::take(&mut self.answer);
+        let kind = frame.first_byte() >> 4;
+        let Some(client) = self.connections.get_mut(number) else { return };
+        if kind == PacketType::Publish.number() {
+            let mut publish = Publish::EMPTY;
+            match client.protocol.handle_publish(frame, &mut publish, now, &mut answer) {
+                Ok(Some(topic)) => self.on_publish(number, &publish, &topic, bytes),
+                // What was taken over before is acknowledged when that is stored.
+                Ok(None) => self.answer_after(number, self.journal.pending(), &answer),
+                Err(violation) => self.violate(number, violation),
+            }
+        } else {
+            match client.protocol.handle_frame(frame, now, &mut answer) {
+                Ok(Event::Handled) => {
+                    let after = self.on_handled(number, kind, frame.body());
+                    self.answer_after(number, after, &answer);
+                }
+                Ok(Event::Delivered(delivered)) => {
+                    if let (Some(kept), Some(session)) = (delivered.kept, self.session_of(number)) {
+                        self.forget_delivery(session, &kept);
+                    }
+                }
+                Ok(Event::Release(id)) => {
+                    self.forget_received(number, id);
+                    let after = self.pending_for(number);
+                    self.write_after(number, after, |protocol, out| protocol.complete(id, now, out));
+                }
+                other => self.on_event(number, other),
+            }
+            self.touch(number);
+        }
+        answer.clear();
+        self.answer = answer;
+    }
+
+    /// Writes down what an acknowledgement changed that needed no decision; says what its answer waits for.
+    fn on_handled(&mut self, number: u32, kind: u8, body: &[u8]) -> Option<Ticket> {
+        let sealed = self.connections.get(number).is_some_and(|client| client.flags.sealed);
+        if kind == PacketType::Pingreq.number() {
+            // A slow disk is not to look like a dead server; but nothing comes before CONNACK.
+            return sealed.then_some(0);
+        }
+        if kind == PacketType::Pubrec.number()
+            && let Some(id) = body.first_chunk().and_then(|id| PacketId::new(u16::from_be_bytes(*id)))
+        {
+            self.record_progress(number, id);
+        }
+        self.pending_for(number)
+    }
+
+    /// Writes an answer of the protocol when the store has all up to `after`.
+    fn answer_after(&mut self, number: u32, after: Option<Ticket>, answer: &[u8]) {
+        if answer.is_empty() {
+            return;
+        }
+        let behind_connack = after == Some(0);
+        let Some(client) = self.connections.get_mut(number) else { return };
+        if after.is_none() && !client.flags.durable && client.gate.is_none() || !behind_connack && after.is_none()
+        {
+            if client.output.capacity() == 0 {
+                client.output = self.spare.lend();
+            }
+            client.output.extend_from_slice(answer);
+        } else {
+            self.write_after(number, after, |_, out| out.extend_from_slice(answer));
+        }
+        self.touch(number);
+    }
+
+    /// What answers to a client wait for that may depend on what was changed before; nothing if its session
+    /// is not stored.
+    pub(crate) fn pending_for(&self, number: u32) -> Option<Ticket> {
+        let durable = self.connections.get(number).is_some_and(|client| client.flags.durable);
+        if durable { self.journal.pending() } else { None }
+    }
+
+    fn session_of(&self, number: u32) -> Option<u32> {
+        self.connections.get(number)?.session
+    }
+
+    /// The number in the store of a connection's session; `None` if it is not stored.
+    fn storage_of(&self, number: u32) -> Option<u64> {
+        let session = self.sessions.get(self.session_of(number)?)?;
+        (session.storage != 0).then_some(session.storage)
+    }
+
+    /// Decides where a message with QoS 1 or 2 changes the store; `false` if it would have to, and the store
+    /// takes nothing.
+    pub(crate) fn begin_record(&mut self, inbound: &Inbound<'_>, route: &Route) -> bool {
+        let others = (0..self.links.count())
+            .any(|shard| route.shards() >> shard & 1 != 0 && self.links.stores_sessions(shard));
+        let retained_elsewhere =
+            inbound.retain && self.placement.shard_of(inbound.topic.as_str()) != self.number;
+        if !self.journal.is_healthy() {
+            let stored = |session| self.sessions.get(session).is_some_and(|entry| entry.storage != 0);
+            if inbound.retain || others || !route.groups().is_empty() || route.sessions().any(stored) {
+                return false;
+            }
+        }
+        let groups_elsewhere = !route.groups().is_empty() && self.links.count() > 1;
+        if inbound.qos == QoS::ExactlyOnce && (others || retained_elsewhere || groups_elsewhere) {
+            self.journal.set_place(Place::Joint);
+        }
+        true
+    }
+
+    /// Whether what goes to another shard belongs to the joint of this turn: that shard may store it.
+    pub(crate) fn join_with(&mut self, shard: u8, qos: QoS) -> bool {
+        let joins = self.journal.is_on() && qos > QoS::AtMostOnce && self.links.stores_sessions(shard);
+        if joins {
+            self.journal.join(shard);
+        }
+        joins
+    }
+
+    /// Decides where a message of another shard changes the store.
+    pub(crate) fn begin_part(&mut self, from: u8, joint: bool, qos: QoS) {
+        if joint && qos == QoS::ExactlyOnce {
+            self.journal.set_place(Place::Part(from));
+        }
+    }
+
+    /// A session is connected: writes it down if it outlives the connection.
+    pub(crate) fn begin_stored_session(&mut self, session: u32) {
+        if !self.journal.is_on() {
+            return;
+        }
+        let Some(entry) = self.sessions.get_mut(session) else { return };
+        if entry.storage == 0 {
+            if !entry.outlives_connection() {
+                return;
+            }
+            entry.storage = self.journal.number();
+            self.sessions.stored += 1;
+            self.links.set_stored_sessions(self.sessions.stored);
+        }
+        self.record_session(session);
+    }
+
+    /// Writes down what there is to know of a session.
+    pub(crate) fn record_session(&mut self, session: u32) {
+        let epoch = self.epoch;
+        let Some(entry) = self.sessions.get(session).filter(|entry| entry.storage != 0) else { return };
+        let away = !entry.is_connected();
+        let disconnected_at = if away { epoch + self.now.as_millis() } else { 0 };
+        let will = entry.will.as_ref().map(|will| StoredWill {
+            delay: will.delay,
+            message_expiry: will.message_expiry,
+            due_at: away.then(|| disconnected_at + u64::from(will.delay) * 1000),
+            message: stored(&will.message, epoch),
+        });
+        let record = SessionRecord {
+            number: entry.storage,
+            expiry_interval: entry.expiry_interval,
+            connected: !away,
+            disconnected_at,
+            will,
+        };
+        let key = entry.client_id.as_bytes();
+        self.journal.batch().put_with(Table::Sessions, key, Put::Replace, |out| record.encode(out));
+    }
+
+    /// Takes all rows of a session out that has ended.
+    pub(crate) fn forget_session(&mut self, entry: &ClientSession) {
+        if entry.storage == 0 {
+            return;
+        }
+        let batch = self.journal.batch();
+        batch.delete(Table::Sessions, entry.client_id.as_bytes());
+        for table in OF_SESSION {
+            batch.delete_prefix(table, &session_prefix(entry.storage));
+        }
+        let waiting = entry.stored.iter().flat_map(|queue| queue.messages()).map(|(delivery, _)| delivery.body);
+        let spilled = entry.spilled.iter().flat_map(|spilled| spilled.iter()).map(|row| row.body);
+        for body in waiting.chain(spilled) {
+            self.forget_body(body);
+        }
+        self.sessions.stored -= 1;
+        self.links.set_stored_sessions(self.sessions.stored);
+    }
+
+    pub(crate) fn record_subscription(
+        &mut self,
+        session: u32,
+        filter: TopicFilter<'_>,
+        options: SubscriptionOptions,
+        identifier: Option<u32>,
+    ) {
+        let Some(entry) = self.sessions.get(session).filter(|entry| entry.storage != 0) else { return };
+        let mut key = Vec::new();
+        subscription_key(entry.storage, filter, &mut key);
+        let record = SubscriptionRecord { options, identifier };
+        self.journal.batch().put_with(Table::Subscriptions, &key, Put::Replace, |out| record.encode(out));
+    }
+
+    pub(crate) fn forget_subscription(&mut self, session: u32, filter: &OwnedTopicFilter) {
+        let Some(entry) = self.sessions.get(session).filter(|entry| entry.storage != 0) else { return };
+        let mut key = Vec::new();
+        subscription_key(entry.storage, filter.filter(), &mut key);
+        self.journal.batch().delete(Table::Subscriptions, &key);
+    }
+
+    /// Writes down that a QoS 2 message of a client was taken over. [v5 MQTT-4.3.3-10]
+    pub(crate) fn record_received(&mut self, number: u32, id: PacketId) {
+        if let Some(storage) = self.storage_of(number) {
+            self.journal.batch().put(Table::Received, &received_key(storage, id), &[]);
+        }
+    }
+
+    fn forget_received(&mut self, number: u32, id: PacketId) {
+        if let Some(storage) = self.storage_of(number) {
+            self.journal.batch().delete(Table::Received, &received_key(storage, id));
+        }
+    }
+
+    /// Where the body of the message that is being routed is stored: 0 for the rows of its receivers. The
+    /// first call for a message stores it.
+    pub(crate) fn body_of(&mut self, message: &Message) -> u64 {
+        let wanted = self.journal.shared == Shared::Wanted || message.stored_size() > INLINE_MAX;
+        match self.journal.shared {
+            Shared::Stored(body) => body,
+            Shared::Inline | Shared::Wanted if wanted => {
+                let body = self.journal.number();
+                let message = stored(message, self.epoch);
+                let key = body_key(body);
+                self.journal.batch().put_with(Table::Bodies, &key, Put::Insert, |out| message.encode(out));
+                if self.journal.shared == Shared::Wanted {
+                    self.journal.shared = Shared::Stored(body);
+                }
+                body
+            }
+            Shared::Inline | Shared::Wanted => 0,
+        }
+    }
+
+    /// The message that was routed has all its rows: a body that none of them needs is given up.
+    pub(crate) fn end_sharing(&mut self) {
+        if let Shared::Stored(body) = std::mem::take(&mut self.journal.shared)
+            && !self.journal.has_body(body)
+        {
+            self.journal.batch().delete(Table::Bodies, &body_key(body));
+        }
+    }
+
+    /// Writes a message down that has to wait for its session. It is handed back if it has to be in memory,
+    /// too.
+    pub(crate) fn record_waiting(&mut self, session: u32, delivery: Delivery) -> Option<Delivery> {
+        let Some(entry) = self.sessions.get(session) else { return Some(delivery) };
+        if entry.storage == 0 || delivery.qos == QoS::AtMostOnce {
+            return Some(delivery);
+        }
+        let (storage, row) = (entry.storage, entry.next_row);
+        let body = self.body_of(&delivery.message);
+        let delivery = delivery.stored_at(row, body);
+        self.put_row(storage, &delivery, QueueState::Waiting, Put::Insert);
+        if body != 0 {
+            self.journal.hold_body(body);
+        }
+        if let Some(entry) = self.sessions.get_mut(session) {
+            entry.next_row += 1;
+        }
+        if self.is_to_spill(session, &delivery) {
+            self.spill(session, &delivery);
+            return None;
+        }
+        Some(delivery)
+    }
+
+    /// Writes a message down that was sent as soon as it came, under this identifier.
+    pub(crate) fn record_sent(&mut self, session: u32, id: PacketId) {
+        let Some(entry) = self.sessions.get_mut(session) else { return };
+        entry.next_row += 1;
+        let (storage, connection) = (entry.storage, entry.connection);
+        let epoch = self.epoch;
+        let Some(client) = connection.and_then(|number| self.connections.get_mut(number)) else { return };
+        let Some((delivery, _)) = client.protocol.session_mut().message(id) else { return };
+        if delivery.body != 0 {
+            self.journal.hold_body(delivery.body);
+        }
+        put_row(self.journal.batch(), storage, delivery, QueueState::Sent(id), Put::Insert, epoch);
+    }
+
+    /// Writes down how far the message under an identifier has come since it was sent.
+    fn record_progress(&mut self, number: u32, id: PacketId) {
+        let Some(storage) = self.storage_of(number) else { return };
+        let epoch = self.epoch;
+        let Some(client) = self.connections.get_mut(number) else { return };
+        let order = client.protocol.session_mut().release_order(id);
+        if let Some(order) = order
+            && let Some((delivery, Progress::Released(id))) = client.protocol.session_mut().message(id)
+        {
+            let state = QueueState::Released(id, order);
+            put_row(self.journal.batch(), storage, delivery, state, Put::Replace, epoch);
+        }
+    }
+
+    fn put_row(&mut self, storage: u64, delivery: &Delivery, state: QueueState, put: Put) {
+        put_row(self.journal.batch(), storage, delivery, state, put, self.epoch);
+    }
+
+    /// A message of a session is no longer wanted.
+    pub(crate) fn forget_delivery(&mut self, session: u32, delivery: &Delivery) {
+        self.forget_row(session, delivery.row, delivery.body);
+    }
+
+    pub(crate) fn forget_row(&mut self, session: u32, row: u64, body: u64) {
+        let Some(entry) = self.sessions.get(session).filter(|entry| entry.storage != 0) else { return };
+        if row == 0 {
+            return;
+        }
+        let key = queue_key(entry.storage, row);
+        self.journal.batch().delete(Table::Queue, &key);
+        self.forget_body(body);
+    }
+
+    fn forget_body(&mut self, body: u64) {
+        if body != 0 && self.journal.let_go_of_body(body) {
+            self.journal.batch().delete(Table::Bodies, &body_key(body));
+        }
+    }
+
+    /// Moves what waits for a stored session into its connection's output or gate.
+    pub(super) fn pump_recorded(&mut self, number: u32) {
+        let Some(session) = self.session_of(number) else { return };
+        let Some(storage) = self.storage_of(number) else { return };
+        self.fetch_spilled(session);
+        let (now, epoch) = (self.now, self.epoch);
+        let Some(client) = self.connections.get_mut(number) else { return };
+        let gated = client.gate.as_ref().map_or(0, |gate| gate.len());
+        let room = self.config.output_budget.saturating_sub(client.pending() + gated);
+        if room == 0 {
+            return;
+        }
+        let mut answer = std::mem::take(&mut self.answer);
+        let mut dropped = Vec::new();
+        let mut exactly_once = client.gate.is_some() && !client.protocol.takes_encoded();
+        let (journal, metrics) = (&mut self.journal, &mut self.metrics);
+        client.protocol.pump_watched(room, now, &mut answer, |pumped| match pumped {
+            Pumped::Begun(delivery, id) => {
+                metrics.publishes_sent += 1;
+                exactly_once |= delivery.qos == QoS::ExactlyOnce;
+                if delivery.row != 0 {
+                    let state = QueueState::Sent(id);
+                    put_row(journal.batch(), storage, delivery, state, Put::Replace, epoch);
+                }
+            }
+            Pumped::Dropped(delivery, why) => {
+                match why {
+                    Sent::Expired => metrics.dropped_expired += 1,
+                    Sent::TooLarge | Sent::NotSupported => metrics.dropped_too_large += 1,
+                    Sent::Written(_) | Sent::Wait => {}
+                }
+                dropped.push((delivery.row, delivery.body));
+            }
+        });
+        for (row, body) in dropped {
+            self.forget_row(session, row, body);
+        }
+        let after = if exactly_once { self.journal.pending() } else { None };
+        self.answer_after(number, after, &answer);
+        answer.clear();
+        self.answer = answer;
+    }
+
+    /// A message is retained, or taken away if its payload is empty.
+    pub(crate) fn record_retained(&mut self, message: &Message) {
+        if !self.journal.is_on() {
+            return;
+        }
+        let place = self.journal.replace_place(Place::Main);
+        let key = message.topic.name().as_str().as_bytes();
+        if message.payload().is_empty() {
+            self.journal.batch().delete(Table::Retained, key);
+        } else {
+            let stored_at = self.epoch + self.now.as_millis();
+            let record = RetainedRecord { stored_at, message: stored(message, self.epoch) };
+            self.journal.batch().put_with(Table::Retained, key, Put::Replace, |out| record.encode(out));
+        }
+        self.journal.replace_place(place);
+    }
+
+    /// The store has committed one thing of a ticket. Gates open at the end of the turn.
+    pub(crate) fn on_committed(&mut self, ticket: Ticket) {
+        self.journal.on_committed(ticket);
+    }
+}
+
+fn put_row(
+    batch: &mut colibri_storage::Batch,
+    storage: u64,
+    delivery: &Delivery,
+    state: QueueState,
+    put: Put,
+    epoch: u64,
+) {
+    let group = delivery.group().and_then(group_filter);
+    let group = group.as_ref().map(OwnedTopicFilter::filter);
+    let body = match delivery.body {
+        0 => QueueBody::Inline(stored(&delivery.message, epoch)),
+        body => QueueBody::Shared(body),
+    };
+    let record = QueueRecord {
+        qos: delivery.qos,
+        retain: delivery.retain,
+        replayed: delivery.replayed,
+        state,
+        subscription_identifiers: SubscriptionIdentifiers::new(delivery.subscription_identifiers()),
+        group,
+        body,
+    };
+    let key = queue_key(storage, delivery.row);
+    batch.put_with(Table::Queue, &key, put, |out| record.encode(out));
+}
+
+/// A shared group as the filter that its members subscribed to.
+fn group_filter(group: &GroupId) -> Option<OwnedTopicFilter> {
+    let text = format!("$share/{}/{}", group.share(), group.filter().as_str());
+    TopicFilter::new(&text).ok().map(OwnedTopicFilter::from)
+}
+
+/// A message as it is stored. `epoch` is what makes milliseconds since 1970 of the shard's clock.
+pub(super) fn stored(message: &Message, epoch: u64) -> StoredMessage<'_> {
+    StoredMessage {
+        topic: message.topic.name(),
+        qos: message.qos,
+        retain: message.retain,
+        expires_at: message.expires.map(|at: Time| epoch + at.as_millis()),
+        publisher: None,
+        properties: message.properties().wire(),
+        payload: message.payload(),
+    }
+}
+
