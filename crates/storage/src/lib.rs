@@ -1,0 +1,24 @@
+//! What the broker keeps on disk, so that an acknowledgement means that it is there.
+//!
+//! - [`Store`] is the promise: ordered tables and one atomic batch of changes at a time. The engines are
+//!   [`memory`] and, for tests, `faulty`; `contract` is the test that all of them pass.
+//! - [`records`] are the rows: sessions, subscriptions, queues, bodies, retained messages.
+//! - [`writer`] gathers the batches of all shards into one commit for each sync of the disk.
+//!
+//! Only wall-clock times are stored, as milliseconds since 1970; a monotonic clock does not outlive the
+//! process.
+#![forbid(unsafe_code)]
+
+mod batch;
+#[cfg(feature = "testing")]
+pub mod contract;
+mod error;
+#[cfg(feature = "testing")]
+pub mod faulty;
+pub mod memory;
+pub mod records;
+mod store;
+
+pub use batch::{Batch, Change, Put};
+pub use error::StoreError;
+pub use store::{KEY_LENGTH_MAX, Rows, Store, Table, Visit};

@@ -1,0 +1,6 @@
+//! Tests of the stores, the records and the writer.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod faults;
+mod model;
+mod records;
