@@ -59,9 +59,24 @@ pub struct Config {
     pub retained_bytes_maximum: usize,
     /// How often the `$SYS` topics are published. Default 10 s; zero turns them off.
     pub sys_interval: Duration,
+    /// What an acknowledgement means for what is stored. Default [`Durability::Sync`]. Without a store
+    /// nothing is.
+    pub durability: Durability,
     /// How long the shards get at the end to write to their clients and to close. Default 2 s. A client
     /// that does not read is closed without waiting for it.
     pub stop_timeout: Duration,
+}
+
+/// What an acknowledgement means for what is stored: sessions and their messages, retained messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// It outlives power loss. Costs a wait for the disk, which all clients at work share.
+    #[default]
+    Sync,
+    /// It outlives the process, and power loss if that comes at least this much later.
+    Periodic(Duration),
+    /// It outlives the process. When it outlives power loss is up to the operating system.
+    None,
 }
 
 /// What happens to a message with QoS 1 or 2 when a receiver's queue is full.
@@ -104,6 +119,7 @@ impl Default for Config {
             topic_levels_maximum: 128,
             retained_bytes_maximum: 1 << 30,
             sys_interval: Duration::from_secs(10),
+            durability: Durability::default(),
             stop_timeout: Duration::from_secs(2),
         }
     }

@@ -4,15 +4,17 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use colibri_protocol::Time;
+use colibri_storage::{Store, StoreError};
 
 use crate::config::{Config, SHARDS_MAX};
 use crate::shard::inbox::Inbox;
-use crate::shard::{Next, Poller, Shard};
+use crate::scribe::{Report, Scribe};
+use crate::shard::{Next, Poller, Restored, Shard};
 
 /// A running broker.
 #[derive(Debug)]
@@ -20,6 +22,30 @@ pub struct Broker {
     addresses: Vec<SocketAddr>,
     stopper: Stopper,
     threads: Vec<JoinHandle<io::Result<()>>>,
+    scribe: Option<(Arc<Bell>, JoinHandle<Result<(), StoreError>>)>,
+    restored: Restored,
+}
+
+/// Where a broker keeps what has to outlive it.
+pub struct Storage {
+    /// Sessions, their messages, retained messages.
+    pub store: Box<dyn Store>,
+    /// Told when the store cannot be written, and when it can again.
+    pub report: Box<dyn FnMut(Report<'_>) + Send>,
+}
+
+/// What the scribe waits for.
+#[derive(Debug, Default)]
+struct Bell {
+    rung: Mutex<Rung>,
+    change: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Rung {
+    rung: bool,
+    /// Whether no shard is left that could ring.
+    last: bool,
 }
 
 /// Stops a broker from anywhere.
@@ -44,14 +70,29 @@ pub enum StartError {
     },
     /// The system gives no poller or thread.
     System(io::Error),
+    /// What is stored cannot be read.
+    Store(StoreError),
 }
 
 impl Broker {
-    /// Starts a broker. Connections are accepted when this returns.
+    /// Starts a broker that keeps everything in memory. Connections are accepted when this returns.
     ///
     /// # Errors
     /// [`StartError`], with nothing left running.
     pub fn start(config: Config) -> Result<Self, StartError> {
+        Self::start_with(config, None)
+    }
+
+    /// Starts a broker that keeps sessions and retained messages in a store, and begins with what that has.
+    /// Connections are accepted when this returns.
+    ///
+    /// # Errors
+    /// [`StartError`], with nothing left running and nothing changed in the store.
+    pub fn start_on(config: Config, storage: Storage) -> Result<Self, StartError> {
+        Self::start_with(config, Some(storage))
+    }
+
+    fn start_with(config: Config, storage: Option<Storage>) -> Result<Self, StartError> {
         if config.shards == 0 || config.shards > SHARDS_MAX {
             return Err(StartError::Shards(config.shards));
         }
@@ -73,9 +114,13 @@ impl Broker {
                 addresses.push(first.listen(address).map_err(explain)?);
             }
         }
-        let (shards, stopper) = Shard::all(&Arc::new(config), wakes, Time::default());
-        let mut broker = Self { addresses, stopper, threads: Vec::new() };
+        let (mut shards, stopper) = Shard::all(&Arc::new(config), wakes, Time::default());
+        let restored = Restored::default();
+        let mut broker = Self { addresses, stopper, threads: Vec::new(), scribe: None, restored };
         let origin = Instant::now();
+        if let Some(storage) = storage {
+            broker.open(&mut shards, storage, origin)?;
+        }
         for (number, (shard, poller)) in shards.into_iter().zip(pollers).enumerate() {
             let thread = thread::Builder::new().name(format!("shard-{number}"));
             let ending = Ending(broker.stopper());
@@ -92,6 +137,33 @@ impl Broker {
             }
         }
         Ok(broker)
+    }
+
+    /// Puts back what is stored, and starts the thread that writes.
+    fn open(&mut self, shards: &mut [Shard], storage: Storage, origin: Instant) -> Result<(), StartError> {
+        let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let epoch = u64::try_from(epoch).unwrap_or(u64::MAX);
+        let bell = Arc::new(Bell::default());
+        let ringer = Arc::clone(&bell);
+        let wake = Box::new(move || ringer.ring(false));
+        let Storage { store, report } = storage;
+        let (scribe, restored) =
+            Shard::restore_all(shards, store, epoch, wake, report).map_err(StartError::Store)?;
+        self.restored = restored;
+        let ending = Ending(self.stopper());
+        let waiting = Arc::clone(&bell);
+        let work = move || {
+            let _ending = ending;
+            write(scribe, &waiting, origin)
+        };
+        let thread = thread::Builder::new().name("scribe".to_owned()).spawn(work).map_err(StartError::System)?;
+        self.scribe = Some((bell, thread));
+        Ok(())
+    }
+
+    /// What was found in the store at the start.
+    pub const fn restored(&self) -> Restored {
+        self.restored
     }
 
     /// Where connections are accepted, in the order of [`Config::listeners`].
@@ -112,7 +184,7 @@ impl Broker {
     /// Waits until the broker has stopped.
     ///
     /// # Errors
-    /// What ended a shard that was not told to stop.
+    /// What ended a shard that was not told to stop, or kept what is stored from being written.
     pub fn join(self) -> io::Result<()> {
         let mut result = Ok(());
         for thread in self.threads {
@@ -121,8 +193,54 @@ impl Broker {
                 result = ended;
             }
         }
+        if let Some((bell, thread)) = self.scribe {
+            bell.ring(true);
+            let written = thread.join().unwrap_or_else(|_| {
+                Err(StoreError::Stopped { reason: "the thread that writes has panicked".to_owned() })
+            });
+            return result.and(written.map_err(io::Error::other));
+        }
         result
     }
+}
+
+impl Bell {
+    fn ring(&self, last: bool) {
+        let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        rung.rung = true;
+        rung.last |= last;
+        self.change.notify_one();
+    }
+
+    /// Waits until it rings, or for this time; says whether it was the last time.
+    fn wait(&self, timeout: Option<Duration>) -> bool {
+        let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        while !rung.rung {
+            match timeout {
+                None => rung = self.change.wait(rung).unwrap_or_else(PoisonError::into_inner),
+                Some(timeout) => {
+                    (rung, _) =
+                        self.change.wait_timeout(rung, timeout).unwrap_or_else(PoisonError::into_inner);
+                    break;
+                }
+            }
+        }
+        rung.rung = false;
+        rung.last
+    }
+}
+
+/// Writes what the shards hand in until there are none.
+fn write(mut scribe: Scribe, bell: &Bell, origin: Instant) -> Result<(), StoreError> {
+    let mut timeout = None;
+    while !bell.wait(timeout) {
+        timeout = scribe.turn(now_since(origin));
+    }
+    scribe.finish(now_since(origin)).map(drop)
+}
+
+fn now_since(origin: Instant) -> Time {
+    Time::from_millis(u64::try_from(origin.elapsed().as_millis()).unwrap_or(u64::MAX))
 }
 
 impl Stopper {
@@ -145,13 +263,18 @@ impl Drop for Ending {
     }
 }
 
+impl fmt::Debug for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Storage").finish_non_exhaustive()
+    }
+}
+
 fn run(mut shard: Shard, mut poller: Poller, origin: Instant) -> io::Result<()> {
     let mut ready = Vec::new();
     let mut next = Next::Wait(Some(std::time::Duration::ZERO));
     while let Next::Wait(timeout) = next {
         poller.wait(timeout, &mut ready)?;
-        let now = u64::try_from(origin.elapsed().as_millis()).unwrap_or(u64::MAX);
-        next = shard.step(Time::from_millis(now), &ready, &mut poller);
+        next = shard.step(now_since(origin), &ready, &mut poller);
         ready.clear();
     }
     Ok(())
@@ -166,6 +289,7 @@ impl fmt::Display for StartError {
             Self::NoListener => f.write_str("there is no address to listen on"),
             Self::Listen { address, source } => write!(f, "cannot listen on {address}: {source}"),
             Self::System(source) => write!(f, "the system does not let the broker start: {source}"),
+            Self::Store(source) => source.fmt(f),
         }
     }
 }
@@ -175,6 +299,7 @@ impl Error for StartError {
         match self {
             Self::Shards(_) | Self::NoListener => None,
             Self::Listen { source, .. } | Self::System(source) => Some(source),
+            Self::Store(source) => Some(source),
         }
     }
 }

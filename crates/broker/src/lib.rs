@@ -21,6 +21,7 @@ mod message;
 mod metrics;
 mod placement;
 mod route;
+mod scribe;
 mod sessions;
 pub mod shard;
 mod spilled;
@@ -28,6 +29,7 @@ mod subscriber;
 mod subscription_list;
 mod sys_topics;
 
-pub use config::{Config, QueueFull, SHARDS_MAX};
-pub use handle::{Broker, StartError, Stopper};
+pub use config::{Config, Durability, QueueFull, SHARDS_MAX};
+pub use handle::{Broker, StartError, Stopper, Storage};
 pub use metrics::Metrics;
+pub use scribe::{Report, Scribe};

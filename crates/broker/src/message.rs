@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use colibri_codec::{OwnedTopicName, Properties, QoS, TopicName};
 use colibri_protocol::{Kept, Publication, Time};
+use colibri_storage::records::StoredMessage;
 use colibri_topics::GroupId;
 
 use crate::subscriber::Subscriber;
@@ -160,6 +161,22 @@ impl<'a> Inbound<'a> {
 }
 
 impl Message {
+    /// One that was stored. `epoch` is what makes milliseconds since 1970 of the shard's clock.
+    pub(crate) fn from_stored(stored: &StoredMessage<'_>, epoch: u64) -> Self {
+        let mut body = Vec::with_capacity(stored.properties.len() + stored.payload.len());
+        body.extend_from_slice(stored.properties);
+        body.extend_from_slice(stored.payload);
+        Self {
+            topic: stored.topic.into(),
+            qos: stored.qos,
+            retain: stored.retain,
+            expires: stored.expires_at.map(|at| Time::from_millis(at.saturating_sub(epoch))),
+            publisher: Subscriber::NOBODY,
+            body: body.into_boxed_slice(),
+            properties_length: stored.properties.len(),
+        }
+    }
+
     pub(crate) fn payload(&self) -> &[u8] {
         self.body.get(self.properties_length..).unwrap_or_default()
     }
@@ -168,6 +185,11 @@ impl Message {
         let wire = self.body.get(..self.properties_length).unwrap_or_default();
         // They were checked when they came.
         Properties::from_wire(wire, Publication::PASSED_ON).unwrap_or_default()
+    }
+
+    /// How many bytes of it are stored.
+    pub(crate) fn stored_size(&self) -> usize {
+        self.topic.name().as_str().len() + self.body.len()
     }
 
     /// What keeping it costs, in bytes.

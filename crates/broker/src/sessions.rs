@@ -69,12 +69,14 @@ pub(crate) struct Sessions {
     free: Vec<u32>,
     by_client_id: HashMap<Arc<str>, u32, foldhash::fast::FixedState>,
     stays: u32,
+    /// How many are stored.
+    pub(crate) stored: usize,
 }
 
 impl Sessions {
     pub(crate) fn new(seed: u64) -> Self {
         let state = foldhash::fast::FixedState::with_seed(seed);
-        Self { slots: Vec::new(), free: Vec::new(), by_client_id: HashMap::with_hasher(state), stays: 0 }
+        Self { slots: Vec::new(), free: Vec::new(), by_client_id: HashMap::with_hasher(state), stays: 0, stored: 0 }
     }
 
     #[inline]
@@ -144,6 +146,12 @@ impl Sessions {
     /// How many subscriptions all sessions have.
     pub(crate) fn subscriptions(&self) -> usize {
         self.slots.iter().flatten().map(|session| session.subscriptions.len()).sum()
+    }
+
+    /// How many waiting messages are in the store alone.
+    pub(crate) fn spilled(&self) -> usize {
+        let sessions = self.slots.iter().flatten();
+        sessions.filter_map(|session| session.spilled.as_ref()).map(|spilled| spilled.len()).sum()
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -35,6 +35,7 @@ impl Shard {
             subscriptions: self.sessions.subscriptions() as u64,
             retained_messages: self.retained.len() as u64,
             retained_bytes: self.retained.bytes() as u64,
+            spilled_messages: self.sessions.spilled() as u64,
             ..self.metrics
         }
     }

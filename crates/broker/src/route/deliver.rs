@@ -158,6 +158,9 @@ impl Shard {
 
     /// Puts a message into a session's queue, if the queue has room or the policy makes some.
     pub(super) fn enqueue(&mut self, number: u32, delivery: Delivery) {
+        if self.is_full(number) {
+            self.expire_spilled(number);
+        }
         if self.is_full(number) && !self.make_room(number) {
             return;
         }
@@ -243,6 +246,7 @@ impl Shard {
             return self.give_up(number);
         }
         self.enqueue_here(number, delivery);
+        self.end_sharing();
         if let Some(connection) = connection {
             if let Some(client) = self.connections.get_mut(connection) {
                 client.flags.replaying = true;

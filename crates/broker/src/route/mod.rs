@@ -177,7 +177,7 @@ impl Shard {
             let identifiers = route.identifiers_of(target);
             self.send_to_session(target.session, (qos, retain), identifiers, None, inbound, &mut shapes);
         }
-        self.journal.shared = Shared::Inline;
+        self.end_sharing();
         self.routing.shapes = shapes;
     }
 
@@ -219,6 +219,9 @@ impl Shard {
     fn must_refuse(&mut self, route: &Route) -> bool {
         if !self.routing.crowded || self.config.queue_full != QueueFull::Refuse {
             return false;
+        }
+        if self.is_full_for(route) {
+            route.sessions().for_each(|session| self.expire_spilled(session));
         }
         let full = self.is_full_for(route) || route.groups.iter().any(|group| !self.group_has_room(group));
         if !full {

@@ -47,7 +47,7 @@ impl Shard {
             Sent::Wait
         } else {
             let message = stored.then(|| inbound.keep().clone());
-            let body = if stored { self.body_of(inbound) } else { 0 };
+            let body = message.as_ref().map_or(0, |message| self.body_of(message));
             let Some(client) = self.connections.get(connection) else { return };
             let has_properties = client.protocol.version().has_properties();
             let aliases = !client.protocol.takes_encoded();
@@ -82,7 +82,7 @@ impl Shard {
             Sent::Written(id) => {
                 self.metrics.publishes_sent += 1;
                 if let Some(id) = id {
-                    self.record_sent(number, row, id);
+                    self.record_sent(number, id);
                 }
                 self.touch(connection);
             }

@@ -120,11 +120,20 @@ impl Retained {
         self.bytes -= before.map_or(0, |before| before.message.size());
     }
 
+    /// Puts back what was retained by the broker before.
+    pub(crate) fn restore(&mut self, message: Arc<Message>, shard: u8) {
+        self.bytes += message.size();
+        let topic = message.topic.clone();
+        self.tree.insert(topic.name(), Kept { message, from: shard, number: 0 });
+    }
+
     /// Drops the message of a topic if it has expired.
-    pub(crate) fn remove_expired(&mut self, topic: TopicName<'_>, now: Time) {
-        if self.tree.get(topic).is_some_and(|kept| kept.message.is_expired(now)) {
+    fn remove_expired(&mut self, topic: TopicName<'_>, now: Time) -> bool {
+        let expired = self.tree.get(topic).is_some_and(|kept| kept.message.is_expired(now));
+        if expired {
             self.bytes -= self.tree.remove(topic).map_or(0, |kept| kept.message.size());
         }
+        expired
     }
 
     /// When the message of a topic expires.
@@ -229,6 +238,13 @@ impl Shard {
         self.record_retained(&message);
         self.retained.apply(message, from, number);
         self.links.set_retained_bytes(self.retained.bytes);
+    }
+
+    /// Drops the retained message of a topic if it has expired.
+    pub(crate) fn expire_retained(&mut self, topic: TopicName<'_>) {
+        if self.retained.remove_expired(topic, self.now) {
+            self.forget_retained(topic);
+        }
     }
 
     /// Sends a session what is retained for a new subscription, once those before it have been sent.

@@ -74,6 +74,7 @@ impl Shard {
             &mut inbound,
             &mut shapes,
         );
+        self.end_sharing();
         self.routing.shapes = shapes;
     }
 

@@ -14,7 +14,7 @@ use super::inbox::Operation;
 use super::journal::{Place, Ticket};
 use super::socket::Sockets;
 use super::timers::Timer;
-use crate::message::{Inbound, Wire};
+use crate::message::{self, Inbound, Wire};
 use crate::route::{Outcome, Route};
 use crate::subscriber::Subscriber;
 
@@ -36,9 +36,17 @@ impl Shard {
             return;
         }
         match client.protocol.handle_frame(frame, self.now, &mut client.output) {
-            // What waited is pumped when the connection is flushed, once for all packets of this read.
-            Ok(Event::Handled | Event::Delivered(_)) => {}
             Ok(Event::Release(id)) => client.protocol.complete(id, self.now, &mut client.output),
+            other => self.on_event(number, other),
+        }
+        self.touch(number);
+    }
+
+    /// Deals with what a packet means that is not a PUBLISH or PUBREL.
+    pub(super) fn on_event(&mut self, number: u32, event: Result<Event<'_, message::Delivery>, Violation>) {
+        match event {
+            // What waited is pumped when the connection is flushed, once for all packets of this read.
+            Ok(Event::Handled | Event::Delivered(_) | Event::Release(_)) => {}
             Ok(Event::Subscribe(subscribe)) => self.on_subscribe(number, &subscribe),
             Ok(Event::Unsubscribe(unsubscribe)) => self.on_unsubscribe(number, &unsubscribe),
             Ok(Event::Connect(connect)) => self.on_connect(number, &connect),
@@ -49,7 +57,6 @@ impl Shard {
             Ok(Event::Publish(_) | Event::Connack(_) | Event::Suback(_) | Event::Unsuback(_)) => {}
             Err(violation) => self.violate(number, violation),
         }
-        self.touch(number);
     }
 
     pub(crate) fn on_publish(&mut self, number: u32, publish: &Publish<'_>, topic: &Topic<'_>, bytes: &[u8]) {
@@ -222,7 +229,7 @@ impl Shard {
                     self.publish_will(session);
                 }
             }
-            Timer::RetainedExpiry { topic } => self.retained.remove_expired(topic.name(), self.now),
+            Timer::RetainedExpiry { topic } => self.expire_retained(topic.name()),
             Timer::Accept { listener } => self.accepting.push(listener),
             Timer::SysTopics => self.on_sys_topics(),
         }

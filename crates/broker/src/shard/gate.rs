@@ -98,10 +98,11 @@ impl Shard {
             }
             let journal = &self.journal;
             let empty = gate.release(&mut client.output, |ticket| journal.is_complete(ticket));
+            // CONNACK was the first that waited.
+            client.flags.sealed &= client.output.is_empty();
             let room = gate.len() < GATE_BYTES_MAX;
             if empty {
                 client.gate = None;
-                client.flags.sealed = false;
             }
             let resume = room && mem::take(&mut client.flags.gate_full);
             if client.output.is_empty() {

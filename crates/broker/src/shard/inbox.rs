@@ -195,6 +195,11 @@ impl Links {
         }
     }
 
+    /// Where the shards leave batches for each other.
+    pub(crate) fn inboxes(&self) -> &[Arc<Inbox>] {
+        &self.inboxes
+    }
+
     /// Hands over what the turn has for other shards. It comes before anything is written to a client, so
     /// that no client can know what a shard does not.
     pub(crate) fn flush(&mut self) {

@@ -10,14 +10,13 @@
 //! batches, which are handed in before the parts: as joints are committed later than what is handed in
 //! after them, nothing may be in them that is changed again before the ticket is complete.
 
-use std::collections::VecDeque;
-use std::fmt;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::mem;
 use std::sync::Arc;
 
 use colibri_storage::Batch;
-use hashbrown::HashMap;
 
+use crate::scribe::{Request, Requests};
 /// The number of a turn that has something to store; counts up in each shard.
 pub(crate) type Ticket = u64;
 
@@ -28,59 +27,42 @@ const OPEN_MAX: usize = 512;
 /// tenths of a second of a fast disk.
 const OPEN_BYTES_MAX: usize = 64 << 20;
 
-/// What shards ask of the store. Answers come through the inbox of the shard.
-pub trait Ledger: Send + Sync + fmt::Debug {
-    /// Commits a batch behind all those that the shard has handed in before, then tells it of `ticket`.
-    fn commit(&self, shard: u8, ticket: u64, batch: Batch);
-
-    /// Commits this part of a joint together with the others when all have come; then tells the shard of
-    /// `ticket`. `origin` says whose turn began the joint and under which ticket; `parts` how many there
-    /// are, which the first shard alone knows.
-    fn commit_joint(&self, shard: u8, ticket: u64, origin: (u8, u64), parts: Option<usize>, batch: Batch);
-
-    /// Reads rows of a session's queue behind all that was handed in before, and sends them to the shard.
-    fn fetch(&self, shard: u8, request: FetchRequest);
-
-    /// Whether the store takes changes at the moment: not while the disk is full or has failed.
-    fn is_healthy(&self) -> bool;
-}
-
 /// Which rows a shard wants to have.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FetchRequest {
+pub(crate) struct FetchRequest {
     /// The session in its shard.
-    pub session: u32,
+    pub(crate) session: u32,
     /// Its number in the store.
-    pub number: u64,
+    pub(crate) number: u64,
     /// The rows, in order.
-    pub rows: Vec<u64>,
+    pub(crate) rows: Vec<u64>,
 }
 
 /// Rows of a session's queue, as far as they are there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fetched {
+pub(crate) struct Fetched {
     /// The session in its shard.
-    pub session: u32,
+    pub(crate) session: u32,
     /// Its number in the store.
-    pub number: u64,
+    pub(crate) number: u64,
     /// The rows that were asked for: the value of each, and that of its body if it has one of its own;
     /// `None` for one that is not there or cannot be read.
-    pub rows: Vec<(u64, Option<FetchedRow>)>,
+    pub(crate) rows: Vec<(u64, Option<FetchedRow>)>,
 }
 
 /// A row of a queue, and the body it speaks of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FetchedRow {
+pub(crate) struct FetchedRow {
     /// The value of the row.
-    pub row: Vec<u8>,
+    pub(crate) row: Vec<u8>,
     /// The value of its body, if that is not in the row.
-    pub body: Option<Vec<u8>>,
+    pub(crate) body: Option<Vec<u8>>,
 }
 
 /// The store as one shard sees it.
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
-    ledger: Option<Arc<dyn Ledger>>,
+    requests: Option<Arc<Requests>>,
     shard: u8,
     /// What this turn changes.
     main: Batch,
@@ -89,7 +71,7 @@ pub(crate) struct Journal {
     /// The shards that have a part in it, a bit each.
     partners: u64,
     /// What messages of other shards change here, by shard, until all of the turn there has come.
-    parts: HashMap<u8, Batch>,
+    parts: BTreeMap<u8, Batch>,
     /// Where changes go at the moment.
     place: Place,
     /// The ticket of this turn.
@@ -112,7 +94,7 @@ pub(crate) struct Journal {
     next_number: u64,
     step: u64,
     /// How many rows each shared body has.
-    bodies: HashMap<u64, u32>,
+    bodies: HashMap<u64, u32, foldhash::fast::FixedState>,
     /// The body of the message that is being routed, if several queues share it.
     pub(crate) shared: Shared,
 }
@@ -146,10 +128,10 @@ struct Open {
 
 impl Journal {
     /// The journal of a shard; numbers begin at `first` and are never those of another of the `shards`.
-    pub(crate) fn new(ledger: Arc<dyn Ledger>, shard: u8, shards: u8, first: u64) -> Self {
+    pub(crate) fn new(requests: Arc<Requests>, shard: u8, shards: u8, first: u64) -> Self {
         let step = u64::from(shards);
         Self {
-            ledger: Some(ledger),
+            requests: Some(requests),
             shard,
             ticket: 1,
             next_number: first + u64::from(shard),
@@ -161,12 +143,12 @@ impl Journal {
     /// Whether there is a store.
     #[inline]
     pub(crate) const fn is_on(&self) -> bool {
-        self.ledger.is_some()
+        self.requests.is_some()
     }
 
     /// Whether the store takes changes.
     pub(crate) fn is_healthy(&self) -> bool {
-        self.ledger.as_ref().is_none_or(|ledger| ledger.is_healthy())
+        self.requests.as_ref().is_none_or(|requests| requests.is_healthy())
     }
 
     /// Whether so much waits for the store that nothing more should be read from clients.
@@ -200,6 +182,11 @@ impl Journal {
     /// From here on changes go to another place.
     pub(crate) const fn set_place(&mut self, place: Place) {
         self.place = place;
+    }
+
+    /// The same; gives the place before.
+    pub(crate) const fn replace_place(&mut self, place: Place) -> Place {
+        mem::replace(&mut self.place, place)
     }
 
     /// Whether changes go to a joint, so that nothing may come of them before the ticket is complete.
@@ -241,11 +228,12 @@ impl Journal {
     /// Hands in the part that another shard's turn has here.
     pub(crate) fn finish_part(&mut self, from: u8, ticket: Ticket) {
         let part = self.parts.remove(&from).unwrap_or_default();
-        let Some(ledger) = self.ledger.clone() else { return };
+        let Some(requests) = self.requests.clone() else { return };
         // Whatever else the turn there has changed here comes before the part, and so is there with it.
-        self.hand_in_main(&ledger);
+        self.hand_in_main(&requests);
         self.hand_in(&part);
-        ledger.commit_joint(self.shard, self.ticket, (from, ticket), None, part);
+        let (shard, origin) = (self.shard, (from, ticket));
+        requests.push(Request::Part { shard, ticket: self.ticket, origin, parts: None, batch: part });
     }
 
     /// Hands in what was changed since the last time, and begins the next ticket; gives the ticket, and the
@@ -253,21 +241,22 @@ impl Journal {
     pub(crate) fn submit(&mut self) -> (Ticket, u64) {
         let ticket = self.ticket;
         let partners = mem::take(&mut self.partners);
-        let Some(ledger) = self.ledger.clone() else { return (ticket, 0) };
+        let Some(requests) = self.requests.clone() else { return (ticket, 0) };
         if partners == 0 && !self.joint.is_empty() {
             // It turned out that no other shard has a part.
             self.main.merge(&self.joint);
             self.joint.clear();
         }
-        self.hand_in_main(&ledger);
+        self.hand_in_main(&requests);
         if partners != 0 {
             let batch = mem::take(&mut self.joint);
             self.hand_in(&batch);
             let parts = partners.count_ones() as usize + 1;
-            ledger.commit_joint(self.shard, ticket, (self.shard, ticket), Some(parts), batch);
+            let (shard, origin) = (self.shard, (self.shard, ticket));
+            requests.push(Request::Part { shard, ticket, origin, parts: Some(parts), batch });
         }
         for request in self.fetches.drain(..) {
-            ledger.fetch(self.shard, request);
+            requests.push(Request::Fetch { shard: self.shard, request });
         }
         if mem::take(&mut self.used) {
             let (waiting, bytes) = (mem::take(&mut self.waiting), mem::take(&mut self.bytes));
@@ -277,11 +266,11 @@ impl Journal {
         (ticket, partners)
     }
 
-    fn hand_in_main(&mut self, ledger: &Arc<dyn Ledger>) {
+    fn hand_in_main(&mut self, requests: &Requests) {
         if !self.main.is_empty() {
             let batch = mem::take(&mut self.main);
             self.hand_in(&batch);
-            ledger.commit(self.shard, self.ticket, batch);
+            requests.push(Request::Commit { shard: self.shard, ticket: self.ticket, batch });
         }
     }
 
@@ -328,6 +317,11 @@ impl Journal {
     /// Notes that one more row has a body.
     pub(crate) fn hold_body(&mut self, body: u64) {
         *self.bodies.entry(body).or_insert(0) += 1;
+    }
+
+    /// Whether some row needs a body.
+    pub(crate) fn has_body(&self, body: u64) -> bool {
+        self.bodies.contains_key(&body)
     }
 
     /// Notes that a row of a body is gone; says whether it was the last.

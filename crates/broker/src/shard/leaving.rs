@@ -17,6 +17,10 @@ impl Shard {
         self.lose_connection(number);
         if let Some(client) = self.connections.get_mut(number) {
             client.flags.closing = true;
+            if client.flags.sealed {
+                // Its CONNACK never left, and nothing may come before that.
+                client.output.clear();
+            }
         }
         self.touch(number);
     }

@@ -55,6 +55,7 @@ use random::Random;
 use timers::{Timer, Timers};
 
 pub use poller::{Poller, Wake};
+pub use restoring::Restored;
 pub use socket::{Detached, Ready, Sockets};
 
 /// The one buffer that all sockets of a shard are read into, in bytes. Chosen so that a read takes all
@@ -221,18 +222,18 @@ impl Shard {
         }
         self.end_given_up();
         self.tidy_timers();
-        self.hand_over();
+        self.hand_in_turn();
         self.flush_touched(sockets);
         if self.journal.has_changes() {
             // What waited has been sent, and some of it must not leave before the store knows.
-            self.hand_over();
+            self.hand_in_turn();
         }
         self.next()
     }
 
     /// Hands over what there is for the store and for other shards. It comes before anything is written to
     /// a client, so that no client can know what a shard does not.
-    pub(crate) fn hand_over(&mut self) {
+    pub(crate) fn hand_in_turn(&mut self) {
         let (ticket, partners) = self.journal.submit();
         for shard in (0..self.links.count()).filter(|shard| partners >> shard & 1 != 0) {
             self.links.send(shard, Operation::Joint { ticket });

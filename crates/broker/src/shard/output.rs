@@ -72,7 +72,7 @@ impl Shard {
         if self.overfull.is_empty() {
             return;
         }
-        self.hand_over();
+        self.hand_in_turn();
         for number in mem::take(&mut self.overfull) {
             if let Some(client) = self.connections.get_mut(number) {
                 client.flags.overfull = false;

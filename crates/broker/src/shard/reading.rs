@@ -6,6 +6,7 @@ use std::mem;
 use colibri_codec::{Frame, PacketType, Split};
 use colibri_protocol::{State, Violation};
 
+use super::gate::GATE_BYTES_MAX;
 use super::socket::Sockets;
 use super::{PAUSE_FACTOR, READ_BUFFER_SIZE, Shard};
 
@@ -25,6 +26,11 @@ impl Shard {
         if client.pending() > limit {
             // Who does not read its answers is not asked anything more until it does.
             client.flags.paused = true;
+            return;
+        }
+        if client.gate.as_ref().is_some_and(|gate| gate.len() >= GATE_BYTES_MAX) {
+            // Nor is one asked whose answers the store is behind with.
+            client.flags.gate_full = true;
             return;
         }
         let birth = client.birth;

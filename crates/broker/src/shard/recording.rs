@@ -3,10 +3,10 @@
 //! Each function changes one row or a few of the turn's batch. When they are on disk is the business of
 //! `journal.rs`, and who has to wait for that is decided by the callers.
 
-use std::sync::Arc;
-
-use colibri_codec::{Frame, OwnedTopicFilter, PacketId, PacketType, Publish, QoS, SubscriptionOptions, TopicFilter};
-use colibri_protocol::{Event, Kept, Progress, Pumped, Sent, Time};
+use colibri_codec::{
+    Frame, OwnedTopicFilter, PacketId, PacketType, Publish, QoS, SubscriptionOptions, TopicFilter, TopicName,
+};
+use colibri_protocol::{Event, Progress, Pumped, Sent, Time};
 use colibri_storage::records::{
     OF_SESSION, QueueBody, QueueRecord, QueueState, RetainedRecord, SessionRecord, StoredMessage, StoredWill,
     SubscriptionIdentifiers, SubscriptionRecord, body_key, queue_key, received_key, session_prefix,
@@ -67,10 +67,9 @@ impl Shard {
 
     /// Writes down what an acknowledgement changed that needed no decision; says what its answer waits for.
     fn on_handled(&mut self, number: u32, kind: u8, body: &[u8]) -> Option<Ticket> {
-        let sealed = self.connections.get(number).is_some_and(|client| client.flags.sealed);
         if kind == PacketType::Pingreq.number() {
-            // A slow disk is not to look like a dead server; but nothing comes before CONNACK.
-            return sealed.then_some(0);
+            // A slow disk is not to look like a dead server.
+            return None;
         }
         if kind == PacketType::Pubrec.number()
             && let Some(id) = body.first_chunk().and_then(|id| PacketId::new(u16::from_be_bytes(*id)))
@@ -85,10 +84,9 @@ impl Shard {
         if answer.is_empty() {
             return;
         }
-        let behind_connack = after == Some(0);
         let Some(client) = self.connections.get_mut(number) else { return };
-        if after.is_none() && !client.flags.durable && client.gate.is_none() || !behind_connack && after.is_none()
-        {
+        // Nothing comes before CONNACK.
+        if after.is_none() && !client.flags.sealed {
             if client.output.capacity() == 0 {
                 client.output = self.spare.lend();
             }
@@ -256,9 +254,7 @@ impl Shard {
                 let message = stored(message, self.epoch);
                 let key = body_key(body);
                 self.journal.batch().put_with(Table::Bodies, &key, Put::Insert, |out| message.encode(out));
-                if self.journal.shared == Shared::Wanted {
-                    self.journal.shared = Shared::Stored(body);
-                }
+                self.journal.shared = Shared::Stored(body);
                 body
             }
             Shared::Inline | Shared::Wanted => 0,
@@ -409,6 +405,13 @@ impl Shard {
             self.journal.batch().put_with(Table::Retained, key, Put::Replace, |out| record.encode(out));
         }
         self.journal.replace_place(place);
+    }
+
+    /// A retained message has expired.
+    pub(crate) fn forget_retained(&mut self, topic: TopicName<'_>) {
+        if self.journal.is_on() {
+            self.journal.batch().delete(Table::Retained, topic.as_str().as_bytes());
+        }
     }
 
     /// The store has committed one thing of a ticket. Gates open at the end of the turn.

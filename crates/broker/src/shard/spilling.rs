@@ -106,7 +106,7 @@ impl Shard {
                 continue;
             }
             let Some(place) = spilled.pop_front() else { break };
-            let Some(delivery) = value.and_then(|value| self.read_back(place, &value)) else {
+            let Some(delivery) = value.and_then(|value| self.read_back(number, place, &value)) else {
                 self.metrics.unreadable_rows += 1;
                 continue;
             };

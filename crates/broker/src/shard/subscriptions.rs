@@ -88,7 +88,7 @@ impl Shard {
         }
         entry.subscriptions.insert(filter.into(), options);
         if is_stored {
-            self.record_subscription(session, filter, subscription.options, options);
+            self.record_subscription(session, filter, subscription.options, options.identifier());
         }
         self.tree.subscribe(filter, subscriber, options);
         match filter.share() {
@@ -134,7 +134,7 @@ impl Shard {
         }
     }
 
-    fn announce_member(&mut self, group: &GroupId, member: Subscriber, options: Option<Options>) {
+    pub(super) fn announce_member(&mut self, group: &GroupId, member: Subscriber, options: Option<Options>) {
         self.links.send_all(|| Operation::Member { group: group.clone(), member, options });
     }
 }

@@ -1,7 +1,8 @@
 //! [`Table::Queue`]: messages that wait for a session or are under way to it, in the order of delivery.
 //!
 //! Value: version, flags (bits 0-1 QoS, 2 RETAIN, 3 replayed, 4-5 state, 6 group, 7 subscription
-//! identifiers), body kind, then if the state has one the Packet Identifier (2 bytes), the identifiers (their
+//! identifiers), body kind, then if the state has one the Packet Identifier (2 bytes) and
+//! for state 2 the order of its PUBREC, the identifiers (their
 //! length in bytes, then each as a Variable Byte Integer), the group as `$share/name/filter`, and the body:
 //! a message, the number of one, or nothing.
 
@@ -38,8 +39,9 @@ pub enum QueueState {
     Waiting,
     /// It was sent with this Packet Identifier, and neither PUBACK nor PUBREC has come.
     Sent(PacketId),
-    /// PUBREC has come for this Packet Identifier, and PUBCOMP has not.
-    Released(PacketId),
+    /// PUBREC has come for this Packet Identifier, and PUBCOMP has not. The number says in which order the
+    /// PUBRECs of the session came, which is that of its PUBRELs.
+    Released(PacketId, u32),
 }
 
 /// Where the message of a row is.
@@ -110,7 +112,7 @@ impl<'a> QueueRecord<'a> {
                 flags |= SENT;
                 Some(packet_id)
             }
-            QueueState::Released(packet_id) => {
+            QueueState::Released(packet_id, _) => {
                 flags |= RELEASED;
                 Some(packet_id)
             }
@@ -123,6 +125,9 @@ impl<'a> QueueRecord<'a> {
         out.extend_from_slice(&[VERSION, flags, body]);
         if let Some(packet_id) = packet_id {
             out.extend_from_slice(&packet_id.get().to_be_bytes());
+        }
+        if let QueueState::Released(_, order) = self.state {
+            put_varint(out, order.into());
         }
         if !self.subscription_identifiers.is_empty() {
             self.subscription_identifiers.encode(out);
@@ -149,7 +154,7 @@ impl<'a> QueueRecord<'a> {
         let state = match flags & STATE {
             0 => QueueState::Waiting,
             SENT => QueueState::Sent(cursor.packet_id()?),
-            RELEASED => QueueState::Released(cursor.packet_id()?),
+            RELEASED => QueueState::Released(cursor.packet_id()?, cursor.u32("order of the PUBREC")?),
             _ => return Err(cursor.wrong("state 3")),
         };
         let subscription_identifiers = match flags & IDENTIFIERS {
@@ -176,7 +181,7 @@ impl<'a> QueueRecord<'a> {
             }
             kind => return Err(cursor.wrong(format!("kind of body {kind}"))),
         };
-        if matches!(body, QueueBody::Gone) && !matches!(state, QueueState::Released(_)) {
+        if matches!(body, QueueBody::Gone) && !matches!(state, QueueState::Released(..)) {
             return Err(StoreError::corrupt_row(Table::Queue, key, "its message is gone before PUBREC"));
         }
         let (retain, replayed) = (flags & RETAIN != 0, flags & REPLAYED != 0);

@@ -1,0 +1,344 @@
+//! The one who writes: gathers what all shards hand in into one commit, and tells them what is there.
+//!
+//! Shards leave requests and go on; the scribe takes all that have come meanwhile, makes them one batch
+//! and commits it, so that a thousand messages cost one sync of the disk. What one change makes and a
+//! later one of the same batch undoes never reaches the disk: the queue of a client that keeps up costs
+//! nothing.
+//!
+//! It is driven by [`Scribe::turn`], on a thread of its own or by a simulation.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use colibri_protocol::Time;
+use colibri_storage::records::{QueueBody, QueueRecord, body_key, queue_key};
+use colibri_storage::{Batch, Change, Put, Store, StoreError, Table};
+
+use crate::config::Durability;
+use crate::shard::inbox::{self, Inbox, Operation};
+use crate::shard::journal::{FetchRequest, Fetched, FetchedRow};
+
+/// How long the scribe waits before it tries again to write to a disk that was full.
+const RETRY: Duration = Duration::from_secs(1);
+/// Memory for a group of changes beyond this is given back after it, in bytes.
+const GROUP_SPARE: usize = 16 << 20;
+
+/// What shards want to be written and read, in the order in which they asked.
+pub(crate) struct Requests {
+    queue: Mutex<Vec<Request>>,
+    filled: AtomicBool,
+    /// Whether the store takes changes: not while the disk is full or has failed.
+    healthy: AtomicBool,
+    wake: Box<dyn Fn() + Send + Sync>,
+}
+
+/// One thing that a shard asks.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// Changes, and the ticket to be told of when they are there.
+    Commit { shard: u8, ticket: u64, batch: Batch },
+    /// A part of the joint that a shard began under a ticket of its own, who alone knows how many there are.
+    Part { shard: u8, ticket: u64, origin: (u8, u64), parts: Option<usize>, batch: Batch },
+    /// Rows to be read.
+    Fetch { shard: u8, request: FetchRequest },
+}
+
+impl Requests {
+    pub(crate) fn new(wake: Box<dyn Fn() + Send + Sync>) -> Self {
+        Self {
+            queue: Mutex::default(),
+            filled: AtomicBool::new(false),
+            healthy: AtomicBool::new(true),
+            wake,
+        }
+    }
+
+    pub(crate) fn push(&self, request: Request) {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.push(request);
+        drop(queue);
+        if !self.filled.swap(true, Ordering::AcqRel) {
+            (self.wake)();
+        }
+    }
+
+    /// Whether the store takes changes at the moment.
+    pub(crate) fn is_healthy(&self) -> bool {
+        self.healthy.load(Ordering::Acquire)
+    }
+
+    fn take(&self) -> Vec<Request> {
+        if !self.filled.swap(false, Ordering::AcqRel) {
+            return Vec::new();
+        }
+        mem::take(&mut *self.queue.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl fmt::Debug for Requests {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Requests").field("healthy", &self.is_healthy()).finish_non_exhaustive()
+    }
+}
+
+/// Writes what shards hand in to a store.
+pub struct Scribe {
+    requests: Arc<Requests>,
+    store: Box<dyn Store>,
+    inboxes: Vec<Arc<Inbox>>,
+    durability: Durability,
+    joints: HashMap<(u8, u64), Joint>,
+    /// What is to be committed next, and who is to be told.
+    group: Batch,
+    told: Vec<(u8, u64)>,
+    /// What is to be read behind that.
+    fetches: Vec<(u8, FetchRequest)>,
+    /// Whether a part of the group may be on the disk already, after a commit that failed.
+    uncertain: bool,
+    /// When a failed commit is tried again.
+    retry_at: Option<Time>,
+    /// When what was committed without a sync is to be synced.
+    sync_at: Option<Time>,
+    /// Whether the store takes no more changes until the broker is started anew.
+    broken: bool,
+    report: Box<dyn FnMut(Report<'_>) + Send>,
+}
+
+/// What the operator has to know of the store.
+#[derive(Debug)]
+pub enum Report<'a> {
+    /// Nothing can be written; acknowledgements wait, and what would have to be stored is refused.
+    Failed(&'a StoreError),
+    /// It can be written again.
+    Healed,
+    /// A row could not be read.
+    Unreadable(&'a StoreError),
+}
+
+/// The parts of a joint that have come.
+#[derive(Debug, Default)]
+struct Joint {
+    batch: Batch,
+    told: Vec<(u8, u64)>,
+    /// How many there are, once that is known.
+    parts: Option<usize>,
+}
+
+impl Scribe {
+    pub(crate) fn new(
+        requests: Arc<Requests>,
+        store: Box<dyn Store>,
+        inboxes: Vec<Arc<Inbox>>,
+        durability: Durability,
+        report: Box<dyn FnMut(Report<'_>) + Send>,
+    ) -> Self {
+        Self {
+            requests,
+            store,
+            inboxes,
+            durability,
+            joints: HashMap::new(),
+            group: Batch::new(),
+            told: Vec::new(),
+            fetches: Vec::new(),
+            uncertain: false,
+            retry_at: None,
+            sync_at: None,
+            broken: false,
+            report,
+        }
+    }
+
+    /// Writes all that was handed in, reads what was asked for, and tells the shards. Says when it is to be
+    /// called again if nothing is handed in before; `None` is never.
+    pub fn turn(&mut self, now: Time) -> Option<Duration> {
+        for request in self.requests.take() {
+            self.take_in(request);
+        }
+        if self.retry_at.is_none_or(|at| now >= at) && !self.broken {
+            self.commit(now);
+        }
+        if self.sync_at.is_some_and(|at| now >= at) && !self.broken {
+            self.sync_at = None;
+            if let Err(error) = self.store.sync() {
+                self.fail(&error, now);
+            }
+        }
+        let due = [self.retry_at, self.sync_at].into_iter().flatten().min();
+        due.map(|at| at.since(now))
+    }
+
+    /// Whether something was handed in.
+    pub fn has_work(&self) -> bool {
+        self.requests.filled.load(Ordering::Acquire)
+    }
+
+    /// Writes all that was handed in, and makes it outlive power loss whatever the durability is; then gives
+    /// the store back.
+    ///
+    /// # Errors
+    /// What keeps it from being written.
+    pub fn finish(mut self, now: Time) -> Result<Box<dyn Store>, StoreError> {
+        self.turn(now);
+        if !self.group.is_empty() && !self.broken {
+            self.store.commit(&self.group, true)?;
+        }
+        self.store.sync()?;
+        Ok(self.store)
+    }
+
+    fn take_in(&mut self, request: Request) {
+        match request {
+            Request::Commit { shard, ticket, batch } => {
+                merge(&mut self.group, batch);
+                self.told.push((shard, ticket));
+            }
+            Request::Part { shard, ticket, origin, parts, batch } => {
+                let joint = self.joints.entry(origin).or_default();
+                merge(&mut joint.batch, batch);
+                joint.told.push((shard, ticket));
+                joint.parts = joint.parts.or(parts);
+                if joint.parts == Some(joint.told.len())
+                    && let Some(joint) = self.joints.remove(&origin)
+                {
+                    merge(&mut self.group, joint.batch);
+                    self.told.extend(joint.told);
+                }
+            }
+            Request::Fetch { shard, request } => self.fetches.push((shard, request)),
+        }
+    }
+
+    fn commit(&mut self, now: Time) {
+        if !self.uncertain {
+            self.group = without_undone(mem::take(&mut self.group));
+        }
+        if !self.group.is_empty() {
+            let sync = self.durability == Durability::Sync;
+            if let Err(error) = self.store.commit(&self.group, sync) {
+                return self.fail(&error, now);
+            }
+            if let Durability::Periodic(interval) = self.durability {
+                self.sync_at.get_or_insert(now + interval);
+            }
+        }
+        self.group.clear();
+        self.group.shrink_to(GROUP_SPARE);
+        self.uncertain = false;
+        if self.retry_at.take().is_some() {
+            self.requests.healthy.store(true, Ordering::Release);
+            (self.report)(Report::Healed);
+        }
+        let mut news: Vec<Vec<Operation>> = self.inboxes.iter().map(|_| Vec::new()).collect();
+        for (shard, ticket) in self.told.drain(..) {
+            if let Some(news) = news.get_mut(usize::from(shard)) {
+                news.push(Operation::Committed { ticket });
+            }
+        }
+        for (shard, request) in mem::take(&mut self.fetches) {
+            let fetched = self.fetch(request);
+            if let Some(news) = news.get_mut(usize::from(shard)) {
+                news.push(Operation::Fetched(Box::new(fetched)));
+            }
+        }
+        for ((from, inbox), operations) in (0u8..).zip(&self.inboxes).zip(news) {
+            if !operations.is_empty() {
+                inbox.push(inbox::Batch { from, operations });
+            }
+        }
+    }
+
+    fn fail(&mut self, error: &StoreError, now: Time) {
+        self.uncertain = true;
+        self.requests.healthy.store(false, Ordering::Release);
+        if !error.can_retry() {
+            self.broken = true;
+            self.retry_at = None;
+            (self.report)(Report::Failed(error));
+        } else if self.retry_at.replace(now + RETRY).is_none() {
+            (self.report)(Report::Failed(error));
+        }
+    }
+
+    fn fetch(&mut self, request: FetchRequest) -> Fetched {
+        let FetchRequest { session, number, rows } = request;
+        let rows = rows.into_iter().map(|row| {
+            let fetched = self.read_row(number, row).unwrap_or_else(|error| {
+                (self.report)(Report::Unreadable(&error));
+                None
+            });
+            (row, fetched)
+        });
+        Fetched { session, number, rows: rows.collect() }
+    }
+
+    fn read_row(&self, session: u64, row: u64) -> Result<Option<FetchedRow>, StoreError> {
+        let key = queue_key(session, row);
+        let Some(row) = self.store.get(Table::Queue, &key)? else { return Ok(None) };
+        let body = match QueueRecord::decode(&key, &row)?.body {
+            QueueBody::Shared(body) => self.store.get(Table::Bodies, &body_key(body))?,
+            QueueBody::Inline(_) | QueueBody::Gone => None,
+        };
+        Ok(Some(FetchedRow { row, body }))
+    }
+}
+
+impl fmt::Debug for Scribe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scribe").field("durability", &self.durability).finish_non_exhaustive()
+    }
+}
+
+/// Puts changes behind others.
+fn merge(group: &mut Batch, batch: Batch) {
+    if group.is_empty() {
+        *group = batch;
+    } else {
+        group.merge(&batch);
+    }
+}
+
+/// A batch without the changes of keys that a later change of the same batch overrides, and without rows
+/// that are inserted and deleted in it.
+fn without_undone(batch: Batch) -> Batch {
+    let mut last: HashMap<(Table, &[u8]), (usize, bool), foldhash::fast::FixedState> = HashMap::default();
+    let mut keeps = vec![true; batch.len()];
+    let mut undone = 0;
+    let mut drop_change = |keeps: &mut Vec<bool>, index: usize| {
+        if let Some(keep) = keeps.get_mut(index) {
+            undone += usize::from(mem::take(keep));
+        }
+    };
+    for (index, change) in batch.iter().enumerate() {
+        match change {
+            Change::Put { table, key, put, .. } => {
+                let is_new = put == Put::Insert;
+                let before = last.insert((table, key), (index, is_new));
+                if let Some((before, was_new)) = before {
+                    drop_change(&mut keeps, before);
+                    last.insert((table, key), (index, was_new));
+                }
+            }
+            Change::Delete { table, key } => {
+                if let Some((before, was_new)) = last.insert((table, key), (index, false)) {
+                    drop_change(&mut keeps, before);
+                    if was_new {
+                        drop_change(&mut keeps, index);
+                    }
+                }
+            }
+            // All that came before stays before it.
+            Change::DeletePrefix { .. } => last.clear(),
+        }
+    }
+    if undone == 0 {
+        return batch;
+    }
+    let mut kept = Batch::new();
+    batch.iter().zip(keeps).filter(|(_, keep)| *keep).for_each(|(change, _)| kept.push(change));
+    kept
+}
