@@ -271,7 +271,7 @@ impl fmt::Debug for Storage {
 
 fn run(mut shard: Shard, mut poller: Poller, origin: Instant) -> io::Result<()> {
     let mut ready = Vec::new();
-    let mut next = Next::Wait(Some(std::time::Duration::ZERO));
+    let mut next = Next::Wait(Some(Duration::ZERO));
     while let Next::Wait(timeout) = next {
         poller.wait(timeout, &mut ready)?;
         next = shard.step(now_since(origin), &ready, &mut poller);
