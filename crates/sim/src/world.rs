@@ -2,6 +2,7 @@
 //! of turns that a seed decides.
 
 use std::cell::RefCell;
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -267,6 +268,12 @@ impl World {
     pub fn timers(&self) -> usize {
         let inner = self.0.borrow();
         inner.shards.iter().filter_map(|place| place.shard.as_ref()).map(Shard::timers).sum()
+    }
+}
+
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("World").field("now", &self.now()).finish_non_exhaustive()
     }
 }
 
