@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use colibri_protocol::Time;
-use colibri_storage::records::{QueueBody, QueueRecord, body_key, queue_key};
+use colibri_storage::records::{QueueBody, QueueRecord, body_key, queue_key, session_prefix};
 use colibri_storage::{Batch, Change, Put, Store, StoreError, Table};
 
 use crate::config::Durability;
@@ -162,6 +162,7 @@ impl Scribe {
         if self.retry_at.is_none_or(|at| now >= at) && !self.broken {
             self.commit(now);
         }
+        self.tell();
         if self.sync_at.is_some_and(|at| now >= at) && !self.broken {
             self.sync_at = None;
             if let Err(error) = self.store.sync() {
@@ -233,13 +234,23 @@ impl Scribe {
             self.requests.healthy.store(true, Ordering::Release);
             (self.report)(Report::Healed);
         }
+    }
+
+    /// Tells the shards what was committed and what was read.
+    fn tell(&mut self) {
         let mut news: Vec<Vec<Operation>> = self.inboxes.iter().map(|_| Vec::new()).collect();
-        for (shard, ticket) in self.told.drain(..) {
-            if let Some(news) = news.get_mut(usize::from(shard)) {
-                news.push(Operation::Committed { ticket });
+        if self.group.is_empty() {
+            for (shard, ticket) in self.told.drain(..) {
+                if let Some(news) = news.get_mut(usize::from(shard)) {
+                    news.push(Operation::Committed { ticket });
+                }
             }
         }
         for (shard, request) in mem::take(&mut self.fetches) {
+            if self.is_pending(request.number) {
+                self.fetches.push((shard, request));
+                continue;
+            }
             let fetched = self.fetch(request);
             if let Some(news) = news.get_mut(usize::from(shard)) {
                 news.push(Operation::Fetched(Box::new(fetched)));
@@ -262,6 +273,16 @@ impl Scribe {
         } else if self.retry_at.replace(now + RETRY).is_none() {
             (self.report)(Report::Failed(error));
         }
+    }
+
+    /// Whether rows of a session's queue are still to be committed, so that reading them has to wait.
+    fn is_pending(&self, session: u64) -> bool {
+        let waiting = self.joints.values().map(|joint| &joint.batch).chain([&self.group]);
+        let prefix = session_prefix(session);
+        let mut changes = waiting.flat_map(|batch| batch.iter());
+        changes.any(|change| {
+            matches!(change, Change::Put { table: Table::Queue, key, .. } if key.starts_with(&prefix))
+        })
     }
 
     fn fetch(&mut self, request: FetchRequest) -> Fetched {

@@ -2,7 +2,7 @@
 
 use colibri_codec::Version;
 
-use crate::{Context, Stop, cases, flows};
+use crate::{Context, Stop, Verdict, cases, flows};
 
 /// One test of one or more statements.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +20,15 @@ impl Case {
     pub fn ids_of(&self, version: Version) -> impl Iterator<Item = &'static str> {
         let prefix = prefix(version);
         self.ids.iter().copied().filter(move |id| id.starts_with(prefix))
+    }
+
+    /// Runs the script to its end.
+    pub fn judge(&self, context: &Context) -> Verdict {
+        match (self.run)(context) {
+            Ok(()) => Verdict::Passed,
+            Err(Stop::Failed(failure)) => Verdict::Failed(failure),
+            Err(Stop::NotApplicable(evidence)) => Verdict::NotApplicable(evidence),
+        }
     }
 }
 

@@ -1,10 +1,11 @@
-//! What a case is given: the server's address, the version, and names that nobody else uses.
+//! What a case is given: the way to the server, the version, and names that nobody else uses.
 
-use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::rc::Rc;
+use std::time::Duration;
 
 use colibri_codec::Version;
 
+use crate::network::Network;
 use crate::raw::property::{four, id};
 use crate::raw::{Connect, Packet};
 use crate::{Peer, Stop};
@@ -12,14 +13,20 @@ use crate::{Peer, Stop};
 /// What a case is given.
 #[derive(Clone, Debug)]
 pub struct Context {
-    pub(crate) address: SocketAddr,
-    pub(crate) version: Version,
-    pub(crate) patience: Duration,
+    network: Rc<dyn Network>,
+    version: Version,
+    patience: Duration,
     /// Differs for every run and every case.
-    pub(crate) name: String,
+    name: String,
 }
 
 impl Context {
+    /// What one run of one case gets. `name` is letters and digits, at most 15, that no other run of a case
+    /// against the same server has.
+    pub fn new(network: Rc<dyn Network>, version: Version, patience: Duration, name: &str) -> Self {
+        Self { network, version, patience, name: name.to_owned() }
+    }
+
     /// The version under test.
     pub fn version(&self) -> Version {
         self.version
@@ -56,13 +63,9 @@ impl Context {
         if self.v5() { connect.property(four(id::SESSION_EXPIRY, 120)) } else { connect }
     }
 
-    /// A TCP connection on which nothing was sent.
+    /// A connection on which nothing was sent.
     pub fn open(&self) -> Result<Peer, Stop> {
-        let stream = TcpStream::connect_timeout(&self.address, self.patience);
-        let stream = stream.map_err(|error| {
-            Stop::failed("a TCP connection", format!("{} takes it", self.address), error.to_string())
-        })?;
-        Peer::new(stream, self.version, self.patience, &self.name)
+        Peer::new(&self.network, self.version, self.patience, &self.name)
     }
 
     /// A connection that the server accepts; its CONNACK is in [`Peer::connack`].
@@ -78,17 +81,15 @@ impl Context {
         self.accept(&self.hello(role))
     }
 
+    /// The time since some moment before the case, by the clock that the server goes by.
+    pub fn now(&self) -> Duration {
+        self.network.now()
+    }
+
     /// Lets time pass that the statement itself speaks of: an expiry, a delay. A server over TCP has its own
     /// clock, so there is none to drain; nothing else may be waited for in this way.
     pub fn wait(&self, time: Duration) {
-        let until = Instant::now() + time;
-        loop {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
-            }
-            std::thread::park_timeout(left);
-        }
+        self.network.wait(time);
     }
 
     /// What `subscriber` gets before a message that `publisher` now sends to it, which therefore comes last.

@@ -1,6 +1,7 @@
 //! Every numbered statement of MQTT 3.1.1 and 5.0, tested over TCP against any server.
 //!
-//! [`run`] goes through the cases and returns a [`Report`]. A case speaks through a [`Peer`], which writes
+//! [`run`] goes through the cases and returns a [`Report`]. A [`network::Network`] of one's own brings the
+//! cases to a server that is not behind TCP, one by one with [`Case::judge`]. A case speaks through a [`Peer`], which writes
 //! and reads bytes with the hand-made packets of [`raw`]: nothing here depends on what our codec takes for
 //! right, so that a fault in it cannot hide itself. Of the codec only the name of a version is used.
 #![forbid(unsafe_code)]
@@ -10,11 +11,13 @@ mod cases;
 mod context;
 mod failure;
 mod flows;
+pub mod network;
 pub mod peer;
 pub mod raw;
 mod report;
 mod run;
 mod statements;
+mod tcp;
 
 pub use case::{Case, all_cases};
 pub use context::Context;

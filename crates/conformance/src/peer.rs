@@ -1,13 +1,13 @@
 //! A connection to the server that sends any bytes and says what it expects to come back.
 
 use std::collections::VecDeque;
-use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::rc::Rc;
+use std::time::Duration;
 
 use colibri_codec::Version;
 
 use crate::Stop;
+use crate::network::{Connection, Network, Received, Sent};
 use crate::raw::{
     Ack, Answer, Connack, Content, Encode, Kind, PINGREQ, Packet, Publication, Publish, Subscribe,
     Unsubscribe, hex, puback, pubcomp, pubrec, pubrel, split, words,
@@ -30,7 +30,8 @@ pub enum Event {
 /// A connection to the server.
 #[derive(Debug)]
 pub struct Peer {
-    stream: TcpStream,
+    network: Rc<dyn Network>,
+    connection: Box<dyn Connection>,
     version: Version,
     patience: Duration,
     name: String,
@@ -45,16 +46,18 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// Connects.
     pub(crate) fn new(
-        stream: TcpStream,
+        network: &Rc<dyn Network>,
         version: Version,
         patience: Duration,
         name: &str,
     ) -> Result<Self, Stop> {
-        let set = stream.set_write_timeout(Some(patience)).and_then(|()| stream.set_nodelay(true));
-        set.map_err(|error| Stop::failed("nothing", "a usable socket", error.to_string()))?;
+        let connection = network.connect(patience);
+        let connection = connection.map_err(|came| Stop::failed("nothing", "a connection", came))?;
         Ok(Self {
-            stream,
+            network: Rc::clone(network),
+            connection,
             version,
             patience,
             name: name.to_owned(),
@@ -88,14 +91,11 @@ impl Peer {
     /// Sends a packet or any bytes. A server that has closed the connection is noticed when reading.
     pub fn send(&mut self, packet: &(impl Encode + ?Sized)) -> Result<(), Stop> {
         let bytes = packet.encode(self.version);
-        let written = self.stream.write_all(&bytes);
+        let sent = self.connection.send(&bytes);
         self.sent.push(bytes);
-        match written {
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                Err(self.fail("the server reads", format!("it did not in {:?}", self.patience)))
-            }
-            // A server that is gone may have left a last word, which the next read finds.
-            Ok(()) | Err(_) => Ok(()),
+        match sent {
+            Sent::Gone => Ok(()),
+            Sent::Stuck => Err(self.fail("the server reads", format!("it did not in {:?}", self.patience))),
         }
     }
 
@@ -140,7 +140,7 @@ impl Peer {
 
     /// What comes next from the network.
     fn read_within(&mut self, time: Duration) -> Result<Event, Stop> {
-        let until = Instant::now() + time;
+        let until = self.network.now() + time;
         loop {
             let cut = split(&self.buffer, self.version);
             let cut =
@@ -152,28 +152,14 @@ impl Peer {
             if self.closed {
                 return Ok(Event::Closed);
             }
-            let left = until.saturating_duration_since(Instant::now());
+            let left = until.saturating_sub(self.network.now());
             if left.is_zero() {
                 return Ok(Event::Silence);
             }
-            self.fill(left);
-        }
-    }
-
-    /// Reads once, for at most this long.
-    fn fill(&mut self, time: Duration) {
-        let mut chunk = [0; 16_384];
-        let read = self.stream.set_read_timeout(Some(time)).and_then(|()| self.stream.read(&mut chunk));
-        match read {
-            Ok(0) => self.closed = true,
-            Ok(count) => self.buffer.extend_from_slice(chunk.get(..count).unwrap_or_default()),
-            Err(error) => {
-                let again = matches!(
-                    error.kind(),
-                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
-                );
-                // A reset is an end too.
-                self.closed = !again;
+            match self.connection.receive(left) {
+                Received::Bytes(bytes) => self.buffer.extend_from_slice(&bytes),
+                Received::Closed => self.closed = true,
+                Received::Nothing => {}
             }
         }
     }

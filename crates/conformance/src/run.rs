@@ -1,6 +1,7 @@
 //! Runs the cases on a pool of threads, so that those that wait do so at the same time.
 
 use std::net::{SocketAddr, TcpStream};
+use std::rc::Rc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -8,7 +9,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use colibri_codec::Version;
 
 use crate::statements::statements;
-use crate::{Case, Context, Failure, Report, Stop, all_cases};
+use crate::tcp::Tcp;
+use crate::{Case, Context, Failure, Report, all_cases};
 
 /// What is run, and how.
 #[derive(Clone, Debug)]
@@ -133,14 +135,9 @@ pub fn run(settings: &Settings, progress: &(dyn Fn(Progress) + Sync)) -> Result<
 }
 
 fn run_case(case: &'static Case, version: Version, settings: &Settings, name: &str) -> Outcome {
-    let (address, patience) = (settings.address, settings.patience);
-    let context = Context { address, version, patience, name: name.to_owned() };
+    let context = Context::new(Rc::new(Tcp::new(settings.address)), version, settings.patience, name);
     let started = Instant::now();
-    let verdict = match (case.run)(&context) {
-        Ok(()) => Verdict::Passed,
-        Err(Stop::Failed(failure)) => Verdict::Failed(failure),
-        Err(Stop::NotApplicable(evidence)) => Verdict::NotApplicable(evidence),
-    };
+    let verdict = case.judge(&context);
     Outcome { case, version, verdict, time: started.elapsed() }
 }
 

@@ -15,6 +15,9 @@ const LAYERS: [&[&str]; 6] = [
     &["cli"],
 ];
 
+/// From this layer on a crate is part of what `sim` runs, and its tests may look up to it.
+const SIMULATED: usize = 2;
+
 /// Arrows within a layer that are wanted.
 const SIDEWAYS: [(&str, &str); 1] = [("topics", "codec")];
 
@@ -130,6 +133,10 @@ fn arrow(from: &str, to: &str, use_: Use) -> Option<String> {
         return Some(format!(
             "{PREFIX}conformance uses {PREFIX}{to}; it judges servers by their bytes and builds on {PREFIX}codec alone."
         ));
+    }
+    // Cargo builds the crate first, then the simulation on top of it, then the crate's tests on both.
+    if to == "sim" && use_ == Use::Tests && from_layer >= SIMULATED {
+        return None;
     }
     let sideways_allowed = use_ == Use::Tests || from == "sim" || SIDEWAYS.contains(&(from, to));
     if to_layer < from_layer || (to_layer == from_layer && sideways_allowed) {

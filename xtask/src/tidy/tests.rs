@@ -256,13 +256,17 @@ mod arrows {
         assert!(verdicts("broker", "colibri-client", Use::Tests).is_empty());
         assert!(verdicts("codec", "colibri-topics", Use::Tests).is_empty());
         assert!(verdicts("cli", "colibri-sim", Use::Tests).is_empty());
-        assert_eq!(verdicts("broker", "colibri-sim", Use::Tests).len(), 1);
+        assert_eq!(verdicts("broker", "colibri-bridge", Use::Tests).len(), 1);
         assert_eq!(verdicts("codec", "colibri-protocol", Use::Tests).len(), 1);
     }
 
     #[test]
     fn sim_and_conformance_have_rules_of_their_own() {
-        assert_eq!(verdicts("cli", "colibri-sim", Use::Program).len(), 1);
+        for from in ["cli", "broker"] {
+            assert_eq!(verdicts(from, "colibri-sim", Use::Program).len(), 1);
+            assert!(verdicts(from, "colibri-sim", Use::Tests).is_empty());
+        }
+        assert_eq!(verdicts("protocol", "colibri-sim", Use::Tests).len(), 1);
         assert_eq!(verdicts("conformance", "colibri-protocol", Use::Program).len(), 1);
         assert!(verdicts("conformance", "colibri-codec", Use::Program).is_empty());
     }

@@ -106,7 +106,7 @@ impl Shard {
             }
             return;
         };
-        if session.storage != 0 && (qos > QoS::AtMostOnce || self.has_aliases_behind_gate(connection)) {
+        if session.storage != 0 && (qos > QoS::AtMostOnce || self.stays_behind_gate(connection)) {
             return self.send_recorded(number, connection, (qos, retain), identifiers, group, inbound, shapes);
         }
         let Some(client) = self.connections.get_mut(connection) else { return };

@@ -10,11 +10,11 @@ use crate::message::{Delivery, Inbound};
 use crate::shard::Shard;
 
 impl Shard {
-    /// Whether topic aliases that a client was told may still be in its gate: then nothing that uses them
-    /// goes past it.
-    pub(super) fn has_aliases_behind_gate(&self, connection: u32) -> bool {
-        let client = self.connections.get(connection);
-        client.is_some_and(|client| client.gate.is_some() && !client.protocol.takes_encoded())
+    /// Whether a message must not go past the gate of a connection: earlier ones are in it, or a topic alias
+    /// that it would use.
+    pub(crate) fn stays_behind_gate(&self, connection: u32) -> bool {
+        let Some(client) = self.connections.get(connection) else { return false };
+        client.gate.as_ref().is_some_and(|gate| gate.holds_messages || !client.protocol.takes_encoded())
     }
 
     /// As `send_to_session` for a stored session that is connected.
@@ -51,8 +51,8 @@ impl Shard {
             let Some(client) = self.connections.get(connection) else { return };
             let has_properties = client.protocol.version().has_properties();
             let aliases = !client.protocol.takes_encoded();
-            let gated =
-                qos == QoS::ExactlyOnce || self.journal.is_joint() || aliases && client.gate.is_some();
+            let waits = stored && (qos == QoS::ExactlyOnce || self.journal.is_joint());
+            let gated = waits || self.stays_behind_gate(connection);
             let form = Form { has_properties, qos, retain };
             let now = self.now;
             let encoded =
@@ -62,7 +62,7 @@ impl Shard {
                 message
                     .map(|message| Delivery::new(message, qos, retain, identifiers, group).stored_at(row, body))
             };
-            let after = (gated && stored).then(|| self.journal.ticket());
+            let after = waits.then(|| self.journal.ticket());
             let send = |protocol: &mut colibri_protocol::Connection<Delivery>, out: &mut Vec<u8>| match &encoded {
                 Some(encoded) => protocol.send_encoded(encoded, keep, out, now),
                 None => protocol.send(&publication, keep, now, out),

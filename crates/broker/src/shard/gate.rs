@@ -23,6 +23,8 @@ pub(crate) struct Gate {
     bytes: Vec<u8>,
     /// Tickets with the number of bytes that wait for each, and for none before it.
     waits: VecDeque<(Ticket, usize)>,
+    /// Whether messages of all kinds are in it, which those that come now must not overtake.
+    pub(crate) holds_messages: bool,
 }
 
 impl Gate {

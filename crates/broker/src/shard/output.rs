@@ -156,11 +156,14 @@ impl Shard {
     /// Moves what waits for a connection into its output, as far as the budget and the client go.
     fn pump(&mut self, number: u32) {
         let Some(client) = self.connections.get_mut(number) else { return };
-        if client.protocol.state() != State::Open || !client.protocol.has_backlog() || client.flags.sealed {
+        if client.protocol.state() != State::Open || client.flags.sealed {
             return;
         }
         if client.flags.durable {
             return self.pump_recorded(number);
+        }
+        if !client.protocol.has_backlog() {
+            return;
         }
         let room = self.config.output_budget.saturating_sub(client.pending());
         if room == 0 {

@@ -353,20 +353,22 @@ impl Shard {
         let Some(storage) = self.storage_of(number) else { return };
         self.fetch_spilled(session);
         let (now, epoch) = (self.now, self.epoch);
+        let stays_behind = self.stays_behind_gate(number);
         let Some(client) = self.connections.get_mut(number) else { return };
-        let gated = client.gate.as_ref().map_or(0, |gate| gate.len());
-        let room = self.config.output_budget.saturating_sub(client.pending() + gated);
-        if room == 0 {
+        let behind = client.gate.as_ref().map_or(0, |gate| gate.len());
+        let room = self.config.output_budget.saturating_sub(client.pending() + behind);
+        if room == 0 || !client.protocol.has_backlog() {
             return;
         }
         let mut answer = std::mem::take(&mut self.answer);
         let mut dropped = Vec::new();
-        let mut exactly_once = client.gate.is_some() && !client.protocol.takes_encoded();
+        // Nor may what is retained overtake the SUBACK that it comes with.
+        let mut gated = client.gate.is_some() && client.flags.replaying || stays_behind;
         let (journal, metrics) = (&mut self.journal, &mut self.metrics);
         client.protocol.pump_watched(room, now, &mut answer, |pumped| match pumped {
             Pumped::Begun(delivery, id) => {
                 metrics.publishes_sent += 1;
-                exactly_once |= delivery.qos == QoS::ExactlyOnce;
+                gated |= delivery.qos == QoS::ExactlyOnce;
                 if delivery.row != 0 {
                     let state = QueueState::Sent(id);
                     put_row(journal.batch(), storage, delivery, state, Put::Replace, epoch);
@@ -384,8 +386,11 @@ impl Shard {
         for (row, body) in dropped {
             self.forget_row(session, row, body);
         }
-        let after = if exactly_once { self.journal.pending() } else { None };
+        let after = if gated { self.journal.pending() } else { None };
         self.answer_after(number, after, &answer);
+        if gated && let Some(gate) = self.connections.get_mut(number).and_then(|client| client.gate.as_mut()) {
+            gate.holds_messages = true;
+        }
         answer.clear();
         self.answer = answer;
     }

@@ -346,7 +346,8 @@ impl Found {
                 },
                 QueueBody::Gone => (0, (0, None)),
             };
-            let in_memory = record.state != QueueState::Waiting || record.group.is_some();
+            let in_memory =
+                record.state != QueueState::Waiting || record.group.is_some() || record.replayed;
             let value = in_memory.then(|| FetchedRow { row: value.to_vec(), body: None });
             let size = if record.replayed { 0 } else { size };
             session.rows.push(FoundRow { row, body, size, expires, value });

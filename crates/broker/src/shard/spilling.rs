@@ -22,10 +22,11 @@ const FETCH_BELOW: usize = FETCH_MESSAGES / 2;
 impl Shard {
     /// Whether a waiting message of a stored session need not be in memory.
     ///
-    /// One for a shared group stays there, as another member may have to get it.
+    /// One for a shared group stays there, as another member may have to get it; and so does a retained one,
+    /// which is in memory anyway and comes before what is published later, even with QoS 0.
     pub(crate) fn is_to_spill(&self, number: u32, delivery: &Delivery) -> bool {
         let Some(session) = self.sessions.get(number) else { return false };
-        if delivery.row == 0 || delivery.group().is_some() {
+        if !may_spill(delivery) {
             return false;
         }
         let Some(queue) = self.queue_of(number) else { return false };
@@ -49,7 +50,7 @@ impl Shard {
         }
         let mut rows = Vec::new();
         queue.retain_waiting(|delivery| {
-            let spills = delivery.row != 0 && delivery.group().is_none();
+            let spills = may_spill(delivery);
             if spills {
                 rows.push(spilled_row(delivery));
             }
@@ -156,6 +157,10 @@ impl Shard {
             self.forget_row(number, row.row, row.body);
         }
     }
+}
+
+fn may_spill(delivery: &Delivery) -> bool {
+    delivery.row != 0 && !delivery.replayed && delivery.group().is_none()
 }
 
 fn spilled_row(delivery: &Delivery) -> SpilledRow {

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use colibri_codec::Property;
 use colibri_codec::Version::{V3_1, V3_1_1, V5};
+use colibri_sim::World;
 
 use crate::hello::{Hello, Testament};
 use crate::packets::{Got, hex};
-use crate::world::{World, configured};
+use crate::world::{Clients, configured};
 use crate::{SHARDS, everywhere};
 
 fn assigned(properties: &[String]) -> String {
@@ -221,13 +222,12 @@ fn packets_may_be_cut_at_every_byte() {
         let length = {
             let world = World::new(shards);
             let client = script(&world);
-            crate::wire::lock(&client.wire).to_broker.len()
+            client.link.unread()
         };
         let world = World::new(shards);
         let bytes: Vec<u8> = {
             let client = script(&world);
-            let mut wire = crate::wire::lock(&client.wire);
-            wire.to_broker.drain(..).collect()
+            client.link.take_back()
         };
         for cut in 1..length {
             let client = world.open(version);

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use colibri_codec::Property;
 use colibri_codec::Version::V5;
+use colibri_sim::World;
 
 use crate::hello::{Hello, Testament};
-use crate::world::{World, configured};
+use crate::world::{Clients, configured};
 use crate::{SHARDS, everywhere};
 
 #[test]

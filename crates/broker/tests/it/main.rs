@@ -16,7 +16,6 @@ mod shared;
 mod subscriptions;
 mod tcp;
 mod wills;
-mod wire;
 mod world;
 
 use colibri_codec::Version;

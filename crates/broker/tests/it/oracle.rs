@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use colibri_codec::Version;
+use colibri_sim::{Random, World};
 use proptest::prelude::{ProptestConfig, proptest};
 
 use crate::hello::Hello;
 use crate::packets::{Got, Message};
 use crate::peer::{Peer, wish};
-use crate::wire::lock;
-use crate::world::{Random, World, configured};
+use crate::world::{Clients, configured};
 use crate::{SHARDS, VERSIONS};
 
 const CLIENTS: usize = 6;
@@ -243,11 +243,11 @@ impl Run {
         }
         match self.random.below(24) {
             0 => {
-                lock(&client.peer.as_ref().unwrap().wire).cut();
+                client.peer.as_ref().unwrap().link.cut();
                 client.lose();
             }
             1 => {
-                lock(&client.peer.as_ref().unwrap().wire).end();
+                client.peer.as_ref().unwrap().link.end();
                 client.lose();
             }
             2 => {

@@ -4,12 +4,12 @@ use std::collections::HashSet;
 
 use colibri_broker::QueueFull;
 use colibri_codec::Version::{V3_1_1, V5};
+use colibri_sim::{Random, World};
 
 use crate::hello::{Hello, Testament};
 use crate::packets::Got;
 use crate::peer::Peer;
-use crate::wire::lock;
-use crate::world::{Random, World, configured};
+use crate::world::{Clients, configured};
 use crate::{SHARDS, everywhere};
 
 #[test]
@@ -71,7 +71,7 @@ fn a_client_that_reads_no_answers_is_not_read_on() {
         client.reads(false);
         client.send_bytes(&[0xC0, 0].repeat(1_000_000));
         client.take_in();
-        assert!(lock(&client.wire).to_broker.len() > 1_000_000);
+        assert!(client.link.unread() > 1_000_000);
         client.reads(true);
         let mut count = 0;
         while let Some(got) = client.next() {

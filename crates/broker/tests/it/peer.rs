@@ -8,15 +8,14 @@ use colibri_codec::{
     ReasonCode, RetainHandling, Sequence, Subscribe, Subscription, SubscriptionOptions, TopicFilter,
     TopicName, Unsubscribe, Version,
 };
+use colibri_sim::{Link, World};
 
 use crate::packets::{Got, Message, first, hex};
-use crate::wire::{Shared, lock};
-use crate::world::World;
 
 /// One connection and the client at its end. It reads all that comes unless it is told not to.
 pub(crate) struct Peer {
     pub(crate) world: World,
-    pub(crate) wire: Shared,
+    pub(crate) link: Link,
     pub(crate) version: Version,
     state: RefCell<State>,
 }
@@ -65,7 +64,7 @@ impl Wish<'_> {
 }
 
 impl Peer {
-    pub(crate) fn new(world: World, wire: Shared, version: Version) -> Self {
+    pub(crate) fn new(world: World, link: Link, version: Version) -> Self {
         let state = State {
             reads: true,
             bytes: Vec::new(),
@@ -73,13 +72,13 @@ impl Peer {
             aliases: HashMap::new(),
             next_id: 0,
         };
-        Self { world, wire, version, state: RefCell::new(state) }
+        Self { world, link, version, state: RefCell::new(state) }
     }
 
     // What the client does.
 
     pub(crate) fn send_bytes(&self, bytes: &[u8]) {
-        lock(&self.wire).send(bytes);
+        self.link.send(bytes);
     }
 
     pub(crate) fn send_hex(&self, text: &str) {
@@ -237,7 +236,7 @@ impl Peer {
     /// Sends DISCONNECT and closes.
     pub(crate) fn leave(&self) {
         self.send_bytes(&[0xE0, 0]);
-        lock(&self.wire).end();
+        self.link.end();
         self.world.run();
     }
 
@@ -250,7 +249,7 @@ impl Peer {
     /// The network loses the connection when all that was sent has arrived.
     pub(crate) fn cut(&self) {
         self.world.run();
-        lock(&self.wire).cut();
+        self.link.cut();
         self.world.run();
     }
 
@@ -275,7 +274,7 @@ impl Peer {
         if !state.reads {
             return false;
         }
-        let taken = lock(&self.wire).take(most);
+        let taken = self.link.take(most);
         state.bytes.extend_from_slice(&taken);
         let mut used = 0;
         while let Some((got, properties, length)) = first(&state.bytes[used..], self.version) {
@@ -367,14 +366,14 @@ impl Peer {
         self.take_in();
         let state = self.state.borrow();
         assert!(state.got.is_empty() && state.bytes.is_empty(), "{:?}", state.got);
-        assert!(!lock(&self.wire).broker_closed, "the broker has closed");
+        assert!(!self.link.is_closed(), "the broker has closed");
     }
 
     /// The broker closes and says nothing.
     pub(crate) fn expect_closed(&self) {
         self.take_in();
         assert_eq!(self.state.borrow().got.front(), None);
-        assert!(lock(&self.wire).broker_closed, "the broker has not closed");
+        assert!(self.link.is_closed(), "the broker has not closed");
     }
 
     /// The broker closes; 5.0 clients learn why.
@@ -386,7 +385,7 @@ impl Peer {
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        lock(&self.wire).broker_closed
+        self.link.is_closed()
     }
 
     /// All messages that have come, answered as they come.

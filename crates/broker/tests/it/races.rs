@@ -1,12 +1,12 @@
 //! What happens when things happen at the same time: numbers used again, shards interleaved.
 
 use colibri_codec::Version::V5;
+use colibri_sim::{Random, World};
 
 use crate::hello::{Hello, Testament};
 use crate::packets::Got;
 use crate::peer::wish;
-use crate::wire::lock;
-use crate::world::{Random, World};
+use crate::world::Clients;
 use crate::{SHARDS, VERSIONS};
 
 #[test]
@@ -20,7 +20,7 @@ fn bytes_of_a_connection_that_breaks_never_count_for_the_next_of_its_number() {
             older.subscribe("big", 0);
             publisher.post("big", &[0; 200_000], 0);
             older.post("small", b"x", 1);
-            lock(&older.wire).writes_fail = true;
+            older.link.fail_writes();
             let others: Vec<_> =
                 (0..4).map(|number| world.dial(&Hello::new(V5, &format!("other-{number}")))).collect();
             world.run();
@@ -116,7 +116,7 @@ fn a_retained_message_comes_although_the_connection_is_lost_meanwhile() {
                 assert!(world.turn());
             }
             assert_eq!(client.pop(), Some(Got::Suback(id, vec![1])));
-            lock(&client.wire).cut();
+            client.link.cut();
             let back = world.join(&Hello::resume(V5, &name));
             assert_eq!(back.drain().len(), 8, "{shards} shards, seed {seed}");
         }
@@ -167,20 +167,20 @@ fn clients_come_and_go_in_every_order() {
                 client.ask(&[wish("t", 2), wish("$share/g/t", 1), wish("#", 0)]);
                 client.post("t", b"x", u8::try_from(random.below(3)).unwrap());
                 match random.below(4) {
-                    0 => lock(&client.wire).end(),
+                    0 => client.link.end(),
                     1 => client.send_bytes(&[0xE0, 0]),
-                    2 => lock(&client.wire).writes_fail = true,
+                    2 => client.link.fail_writes(),
                     _ => {}
                 }
                 world.turns(random.below(10));
                 if random.below(3) == 0 {
-                    lock(&client.wire).cut();
+                    client.link.cut();
                 }
                 all.push(client);
             }
             world.run();
             for client in &all {
-                lock(&client.wire).cut();
+                client.link.cut();
             }
             world.run();
             assert_eq!(world.connections(), (0, 0));

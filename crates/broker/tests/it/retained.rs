@@ -3,10 +3,11 @@
 use colibri_codec::Property;
 use colibri_codec::RetainHandling::{DoNotSend, SendIfNew};
 use colibri_codec::Version::V5;
+use colibri_sim::World;
 
 use crate::hello::Hello;
 use crate::peer::{Peer, wish};
-use crate::world::{World, configured};
+use crate::world::{Clients, configured};
 use crate::{SHARDS, everywhere};
 
 #[test]
@@ -190,7 +191,7 @@ fn a_subscriber_never_sees_an_older_state_after_a_newer_one_and_ends_with_the_la
                     publisher.retain(&format!("t/{name}/{topic}"), "000", 1);
                 }
             }
-            let mut random = crate::world::Random::new(seed);
+            let mut random = colibri_sim::Random::new(seed);
             let mut waiting: Vec<_> = subscribers.iter().collect();
             for state in 1..40 {
                 let publisher = random.below(publishers.len());

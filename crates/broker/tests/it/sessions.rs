@@ -2,10 +2,11 @@
 
 use colibri_codec::Version::{V3_1_1, V5};
 use colibri_codec::{Property, ReasonCode};
+use colibri_sim::World;
 
 use crate::hello::{Hello, Testament};
 use crate::packets::Got;
-use crate::world::{World, configured};
+use crate::world::{Clients, configured};
 use crate::{SHARDS, everywhere};
 
 #[test]

@@ -2,11 +2,12 @@
 
 use colibri_codec::ReasonCode;
 use colibri_codec::Version::V5;
+use colibri_sim::World;
 
 use crate::hello::Hello;
 use crate::packets::Got;
 use crate::peer::{Peer, wish};
-use crate::world::World;
+use crate::world::Clients;
 use crate::{SHARDS, everywhere};
 
 fn members(world: &World, version: colibri_codec::Version, count: usize) -> Vec<Peer> {
@@ -222,7 +223,7 @@ fn no_message_is_lost_while_members_come_and_go() {
     for (shards, version) in everywhere() {
         for seed in 0..20 {
             let world = World::seeded(shards, seed);
-            let mut random = crate::world::Random::new(seed);
+            let mut random = colibri_sim::Random::new(seed);
             let anchor = world.join(&Hello::new(version, "anchor"));
             anchor.subscribe("$share/g/t", 1);
             let publisher = world.join(&Hello::new(version, "publisher"));
@@ -240,7 +241,7 @@ fn no_message_is_lost_while_members_come_and_go() {
                                 got.insert(message.payload);
                             }
                         }
-                        crate::wire::lock(&leaving.wire).end();
+                        leaving.link.end();
                     }
                     Some(staying) => guest = Some(staying),
                     None => {

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use colibri_broker::{Broker, StartError};
 use colibri_codec::{Frame, Split};
+use colibri_sim::config;
 
 use crate::SHARDS;
 use crate::packets::hex;
-use crate::world::config;
 
 /// Longer than anything here takes; reached only when a test fails.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -2,11 +2,12 @@
 
 use colibri_codec::Version::V5;
 use colibri_codec::{Property, ReasonCode, Utf8String};
+use colibri_sim::World;
 
 use crate::hello::{Hello, Testament};
 use crate::packets::Got;
 use crate::peer::{Peer, wish};
-use crate::world::{World, configured};
+use crate::world::{Clients, configured};
 use crate::{SHARDS, everywhere};
 
 fn watched(world: &World) -> Peer {
@@ -57,7 +58,7 @@ fn a_client_that_ends_its_stream_is_lost() {
         let world = World::new(shards);
         let watcher = watched(&world);
         let client = world.join(&Hello::new(version, "a").will(Testament::new("will/a", b"gone")));
-        crate::wire::lock(&client.wire).end();
+        client.link.end();
         watcher.expect_publish("will/a", "gone", 0);
         assert_eq!(world.connections().0, 1);
     }
@@ -71,7 +72,7 @@ fn an_end_right_behind_the_last_bytes_is_seen() {
         let client = world.join(&Hello::new(version, "a").will(Testament::new("will/a", b"gone")));
         // The bytes and the end are told in one event.
         client.post("will/last", b"words", 0);
-        crate::wire::lock(&client.wire).end();
+        client.link.end();
         watcher.expect_publish("will/last", "words", 0);
         watcher.expect_publish("will/a", "gone", 0);
         assert_eq!(world.connections().0, 1);
@@ -198,7 +199,7 @@ fn a_will_reaches_other_shards_when_the_connection_breaks_in_a_write() {
             let world = World::new(shards);
             let watcher = watched(&world);
             let client = world.join(&Hello::new(version, name).will(Testament::new("will/a", b"gone")));
-            crate::wire::lock(&client.wire).writes_fail = true;
+            client.link.fail_writes();
             client.ping();
             watcher.expect_publish("will/a", "gone", 0);
         }

@@ -1,6 +1,6 @@
 //! Cases of Keep Alive.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::peer::Event;
 use crate::raw::property::id;
@@ -53,9 +53,9 @@ fn silent(cx: &Context) -> Result<(), Stop> {
     let mut watcher = cx.peer("w")?;
     watcher.subscribe(cx.topic("will"), 0)?;
     let mut peer = short(cx)?;
-    let start = Instant::now();
+    let start = cx.now();
     peer.expect_close_within(&[0x8D], LATEST)?;
-    let elapsed = start.elapsed();
+    let elapsed = cx.now() - start;
     let expected = format!("the end no sooner than {EARLIEST:?} after the last packet");
     peer.require(elapsed >= EARLIEST, &expected, format!("it after {elapsed:?}"))?;
     watcher.expect_payload("gone")?;
@@ -66,8 +66,8 @@ fn only_receives(cx: &Context) -> Result<(), Stop> {
     let mut publisher = cx.peer("p")?;
     let mut peer = short(cx)?;
     peer.subscribe(cx.topic("a"), 0)?;
-    let start = Instant::now();
-    while start.elapsed() < LATEST {
+    let start = cx.now();
+    while cx.now() - start < LATEST {
         publisher.publish(&Publish::new(cx.topic("a"), "x"))?;
         cx.wait(Duration::from_millis(400));
         loop {
@@ -75,7 +75,7 @@ fn only_receives(cx: &Context) -> Result<(), Stop> {
                 Event::Packet(_) => {}
                 Event::Closed => {
                     let expected = format!("the end no sooner than {EARLIEST:?} after the last packet");
-                    return peer.require(start.elapsed() >= EARLIEST, &expected, "it sooner");
+                    return peer.require(cx.now() - start >= EARLIEST, &expected, "it sooner");
                 }
                 Event::Silence => break,
             }

@@ -1,6 +1,6 @@
 //! Cases of wills.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::peer::Event;
 use crate::raw::property::{byte, four, id, pair, text};
@@ -206,12 +206,17 @@ fn retained(cx: &Context) -> Result<(), Stop> {
     later.publish(&Publish::new(cx.topic("will"), "").qos(1, 1).retained())
 }
 
-/// Nothing comes before `from`, the will comes by `until`; both are counted from `start`.
-fn take_between(watcher: &mut Peer, start: Instant, from: Duration, until: Duration) -> Result<(), Stop> {
+/// Nothing comes before the first of two times, the will comes by the other; both count from `start`.
+fn take_between(
+    cx: &Context,
+    watcher: &mut Peer,
+    start: Duration,
+    (from, until): (Duration, Duration),
+) -> Result<(), Stop> {
     let expected = format!("the will between {from:?} and {until:?} after the end of the connection");
-    match watcher.next_within(until.saturating_sub(start.elapsed()))? {
+    match watcher.next_within(until.saturating_sub(cx.now() - start))? {
         Event::Packet(packet) => {
-            let elapsed = start.elapsed();
+            let elapsed = cx.now() - start;
             let right = packet.publish().is_some_and(|publish| publish.payload == b"gone");
             if !right {
                 return Err(watcher.fail_with(expected, &packet));
@@ -225,20 +230,20 @@ fn take_between(watcher: &mut Peer, start: Instant, from: Duration, until: Durat
 }
 
 /// A will with this delay, of a session with this expiry, whose connection breaks.
-fn broken(cx: &Context, delay: u32, expiry: u32) -> Result<Instant, Stop> {
+fn broken(cx: &Context, delay: u32, expiry: u32) -> Result<Duration, Stop> {
     let will = will(cx).property(four(id::WILL_DELAY, delay));
     let connect = cx.hello("a").property(four(id::SESSION_EXPIRY, expiry)).will(will);
     cx.accept(&connect)?.cut();
-    Ok(Instant::now())
+    Ok(cx.now())
 }
 
 fn delayed(cx: &Context) -> Result<(), Stop> {
     let mut watcher = watcher(cx)?;
     let start = broken(cx, 0, 60)?;
-    take_between(&mut watcher, start, Duration::ZERO, cx.patience())?;
+    take_between(cx, &mut watcher, start, (Duration::ZERO, cx.patience()))?;
     let start = broken(cx, 2, 60)?;
     let from = Duration::from_millis(1_900);
-    take_between(&mut watcher, start, from, Duration::from_secs(2) + cx.patience())?;
+    take_between(cx, &mut watcher, start, (from, Duration::from_secs(2) + cx.patience()))?;
     cx.peer("a")?.leave()
 }
 
@@ -246,10 +251,10 @@ fn session_ends_first(cx: &Context) -> Result<(), Stop> {
     let mut watcher = watcher(cx)?;
     let start = broken(cx, 9, 1)?;
     let from = Duration::from_millis(900);
-    take_between(&mut watcher, start, from, Duration::from_secs(6))?;
+    take_between(cx, &mut watcher, start, (from, Duration::from_secs(6)))?;
     // A session that ends with its connection leaves no time for a delay.
     let start = broken(cx, 9, 0)?;
-    take_between(&mut watcher, start, Duration::ZERO, cx.patience())
+    take_between(cx, &mut watcher, start, (Duration::ZERO, cx.patience()))
 }
 
 fn resumed_in_time(cx: &Context) -> Result<(), Stop> {

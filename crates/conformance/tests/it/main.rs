@@ -3,4 +3,5 @@
 
 mod broker;
 mod impostor;
+mod memory;
 mod statements;

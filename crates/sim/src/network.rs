@@ -7,40 +7,40 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use colibri_broker::shard::{Detached, Ready, Sockets};
 
-/// How many bytes fit one direction of a connection unless a test says otherwise.
-pub(crate) const CAPACITY: usize = 256 << 10;
+/// How many bytes fit on the way to a client unless [`World::capacity`](crate::World::capacity) says
+/// otherwise: 256 KiB, about what a system gives a socket.
+pub const CAPACITY: usize = 256 << 10;
+
+/// The client's end of a connection, of which a clone is the same end. Dropping it closes nothing.
+///
+/// Its methods let no time pass and give the broker no turn.
+#[derive(Clone, Debug)]
+pub struct Link(Arc<Mutex<Wire>>);
 
 /// One connection, seen from the network.
 #[derive(Debug)]
-pub(crate) struct Wire {
-    pub(crate) to_broker: VecDeque<u8>,
-    pub(crate) to_client: VecDeque<u8>,
+struct Wire {
+    to_broker: VecDeque<u8>,
+    to_client: VecDeque<u8>,
     /// How many bytes fit on the way to the client.
-    pub(crate) capacity: usize,
+    capacity: usize,
     /// How many bytes one read of the broker gets at most.
-    pub(crate) fragment: usize,
+    fragment: usize,
     /// The client sends nothing more.
-    pub(crate) client_ended: bool,
+    client_ended: bool,
     /// The network has lost the connection.
-    pub(crate) broken: bool,
+    broken: bool,
     /// Writes fail although nothing has told the broker that the connection is lost.
-    pub(crate) writes_fail: bool,
-    pub(crate) broker_closed: bool,
+    writes_fail: bool,
+    broker_closed: bool,
     readable: bool,
     writable: bool,
     full: bool,
 }
 
-/// A connection that both ends hold on to.
-pub(crate) type Shared = Arc<Mutex<Wire>>;
-
-pub(crate) fn lock(wire: &Shared) -> MutexGuard<'_, Wire> {
-    wire.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Wire {
-    pub(crate) fn shared(capacity: usize, fragment: usize) -> Shared {
-        Arc::new(Mutex::new(Self {
+impl Link {
+    pub(crate) fn new(capacity: usize, fragment: usize) -> Self {
+        Self(Arc::new(Mutex::new(Wire {
             to_broker: VecDeque::new(),
             to_client: VecDeque::new(),
             capacity,
@@ -52,41 +52,71 @@ impl Wire {
             readable: false,
             writable: false,
             full: false,
-        }))
+        })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Wire> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The client sends bytes.
-    pub(crate) fn send(&mut self, bytes: &[u8]) {
-        self.to_broker.extend(bytes);
-        self.readable = true;
+    pub fn send(&self, bytes: &[u8]) {
+        let mut wire = self.lock();
+        wire.to_broker.extend(bytes);
+        wire.readable = true;
     }
 
     /// The client sends no more, and reads no more.
-    pub(crate) fn end(&mut self) {
-        self.client_ended = true;
-        self.readable = true;
+    pub fn end(&self) {
+        let mut wire = self.lock();
+        wire.client_ended = true;
+        wire.readable = true;
     }
 
     /// The network loses the connection, with all that is on it.
-    pub(crate) fn cut(&mut self) {
-        self.broken = true;
-        self.to_broker.clear();
-        self.to_client.clear();
-        self.readable = true;
-        self.writable = true;
+    pub fn cut(&self) {
+        let mut wire = self.lock();
+        wire.broken = true;
+        wire.to_broker.clear();
+        wire.to_client.clear();
+        wire.readable = true;
+        wire.writable = true;
+    }
+
+    /// From here on the broker's writes fail, although nothing tells it that the connection is lost.
+    pub fn fail_writes(&self) {
+        self.lock().writes_fail = true;
     }
 
     /// The client takes what has come, up to a number of bytes.
-    pub(crate) fn take(&mut self, most: usize) -> Vec<u8> {
-        let count = most.min(self.to_client.len());
-        let taken = self.to_client.drain(..count).collect();
-        if self.full && self.to_client.len() < self.capacity {
-            self.full = false;
-            self.writable = true;
+    pub fn take(&self, most: usize) -> Vec<u8> {
+        let mut wire = self.lock();
+        let count = most.min(wire.to_client.len());
+        let taken = wire.to_client.drain(..count).collect();
+        if wire.full && wire.to_client.len() < wire.capacity {
+            wire.full = false;
+            wire.writable = true;
         }
         taken
     }
 
+    /// Takes back what the broker has not read yet.
+    pub fn take_back(&self) -> Vec<u8> {
+        self.lock().to_broker.drain(..).collect()
+    }
+
+    /// How many bytes the broker has not read yet.
+    pub fn unread(&self) -> usize {
+        self.lock().to_broker.len()
+    }
+
+    /// Whether the broker has closed. What it wrote before can still be taken.
+    pub fn is_closed(&self) -> bool {
+        self.lock().broker_closed
+    }
+}
+
+impl Wire {
     /// Whether a broker that is watching this connection for the first time finds it ready.
     fn watch(&mut self) {
         self.readable = !self.to_broker.is_empty() || self.client_ended || self.broken;
@@ -126,20 +156,21 @@ impl Wire {
 /// The sockets of one shard.
 #[derive(Default)]
 pub(crate) struct Net {
-    waiting: VecDeque<Shared>,
+    waiting: VecDeque<Link>,
     listening: bool,
-    wires: HashMap<u32, Shared>,
+    wires: HashMap<u32, Link>,
 }
 
 impl Net {
     /// A client knocks.
-    pub(crate) fn knock(&mut self, wire: Shared) {
+    pub(crate) fn knock(&mut self, wire: Link) {
         self.waiting.push_back(wire);
         self.listening = true;
     }
 
+    /// Whether anything has become ready since the last call of [`Net::news`].
     pub(crate) fn has_news(&self) -> bool {
-        self.listening || self.wires.values().any(|wire| lock(wire).has_news())
+        self.listening || self.wires.values().any(|wire| wire.lock().has_news())
     }
 
     /// What has become ready since the last call, in the order of the connections' numbers.
@@ -151,7 +182,7 @@ impl Net {
         let mut numbers: Vec<u32> = self.wires.keys().copied().collect();
         numbers.sort_unstable();
         for connection in numbers {
-            let mut wire = lock(&self.wires[&connection]);
+            let mut wire = self.wires[&connection].lock();
             if wire.has_news() {
                 let readable = std::mem::take(&mut wire.readable);
                 let writable = std::mem::take(&mut wire.writable);
@@ -162,12 +193,22 @@ impl Net {
         ready
     }
 
+    /// How many sockets are open.
     pub(crate) fn open(&self) -> usize {
         self.wires.len()
     }
 
+    /// The process has died: the system closes its sockets, and what comes then finds nobody.
+    pub(crate) fn break_all(&mut self) {
+        self.listening = false;
+        for wire in self.waiting.drain(..).chain(self.wires.drain().map(|(_, wire)| wire)) {
+            wire.cut();
+            wire.lock().broker_closed = true;
+        }
+    }
+
     fn wire(&self, connection: u32) -> io::Result<MutexGuard<'_, Wire>> {
-        self.wires.get(&connection).map(lock).ok_or_else(|| io::ErrorKind::NotConnected.into())
+        self.wires.get(&connection).map(Link::lock).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 }
 
@@ -180,7 +221,7 @@ impl Wire {
 impl Sockets for Net {
     fn accept(&mut self, _: usize, connection: u32) -> io::Result<Option<SocketAddr>> {
         let Some(wire) = self.waiting.pop_front() else { return Ok(None) };
-        lock(&wire).watch();
+        wire.lock().watch();
         assert!(self.wires.insert(connection, wire).is_none(), "connection {connection} is in use");
         Ok(Some(SocketAddr::from(([127, 0, 0, 1], 40000))))
     }
@@ -195,7 +236,7 @@ impl Sockets for Net {
 
     fn finish(&mut self, connection: u32) {
         if let Some(wire) = self.wires.get(&connection) {
-            let mut wire = lock(wire);
+            let mut wire = wire.lock();
             wire.broker_closed = true;
             // A client that reads the end closes too.
             wire.client_ended = true;
@@ -205,7 +246,7 @@ impl Sockets for Net {
 
     fn close(&mut self, connection: u32) {
         if let Some(wire) = self.wires.remove(&connection) {
-            lock(&wire).broker_closed = true;
+            wire.lock().broker_closed = true;
         }
     }
 
@@ -214,8 +255,8 @@ impl Sockets for Net {
     }
 
     fn adopt(&mut self, connection: u32, socket: Detached) -> io::Result<()> {
-        let wire = *socket.0.downcast::<Shared>().map_err(|_| io::ErrorKind::InvalidInput)?;
-        lock(&wire).watch();
+        let wire = *socket.0.downcast::<Link>().map_err(|_| io::ErrorKind::InvalidInput)?;
+        wire.lock().watch();
         assert!(self.wires.insert(connection, wire).is_none(), "connection {connection} is in use");
         Ok(())
     }
