@@ -18,6 +18,7 @@ pub mod faulty;
 pub mod memory;
 pub mod records;
 mod store;
+pub mod writer;
 
 pub use batch::{Batch, Change, Put};
 pub use error::StoreError;

@@ -4,3 +4,5 @@
 mod faults;
 mod model;
 mod records;
+mod thread;
+mod writer;
