@@ -29,9 +29,9 @@ pub enum Durability {
     /// one sync.
     #[default]
     Sync,
-    /// This long after it was written, at the latest. Power loss costs what was acknowledged in that time; the
-    /// end of the process alone costs nothing.
+    /// This long after it was reported done, at the latest. Power loss, and a process that is killed, cost
+    /// what was acknowledged in that time; an orderly end costs nothing.
     Periodic(Duration),
-    /// When the operating system sees fit, and at an orderly end.
+    /// When the store sees fit, and at an orderly end.
     None,
 }
