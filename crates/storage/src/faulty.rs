@@ -107,18 +107,18 @@ impl Faulty {
     /// opened. This store stops.
     #[must_use]
     pub fn crash(&self, seed: u64) -> Self {
-        self.end(|batches| usize::try_from(scramble(seed) % (batches as u64 + 1)).unwrap_or(batches))
+        self.end_with(|batches| usize::try_from(scramble(seed) % (batches as u64 + 1)).unwrap_or(batches))
     }
 
-    /// Kills the process only: a new store with all that was committed, synced or not. A batch whose commit
-    /// failed after writing is there too. This store stops.
+    /// The luckiest crash, or an orderly end: a new store with all that was committed, synced or not. A batch
+    /// whose commit failed after writing is there too. This store stops.
     #[must_use]
-    pub fn kill(&self) -> Self {
-        self.end(|batches| batches)
+    pub fn end_luckily(&self) -> Self {
+        self.end_with(|batches| batches)
     }
 
     /// A new store with what was synced and as many of the batches behind it as `keep` says.
-    fn end(&self, keep: impl FnOnce(usize) -> usize) -> Self {
+    fn end_with(&self, keep: impl FnOnce(usize) -> usize) -> Self {
         let mut inner = self.lock();
         inner.stopped = Some(StoreError::Stopped { reason: "it crashed".into() });
         let mut state = inner.synced.clone();

@@ -1,7 +1,8 @@
 //! What the broker keeps on disk, so that an acknowledgement means that it is there.
 //!
-//! - [`Store`] is the promise: ordered tables and one atomic batch of changes at a time. The engines are
-//!   [`memory`] and, for tests, `faulty`; `contract` is the test that all of them pass.
+//! - [`Store`] is the promise: ordered tables and one atomic batch of changes at a time. It is kept by
+//!   `disk` (with the feature of that name), by [`memory`] and, for tests, by `faulty`; `contract` is the test
+//!   that all of them pass.
 //! - [`records`] are the rows: sessions, subscriptions, queues, bodies, retained messages.
 //! - [`writer`] gathers the batches of all shards into one commit for each sync of the disk.
 //!
@@ -12,12 +13,15 @@
 mod batch;
 #[cfg(feature = "testing")]
 pub mod contract;
+#[cfg(feature = "disk")]
+pub mod disk;
 mod error;
 #[cfg(feature = "testing")]
 pub mod faulty;
 pub mod memory;
 pub mod records;
 mod store;
+pub mod writer;
 
 pub use batch::{Batch, Change, Put};
 pub use error::StoreError;

@@ -11,7 +11,7 @@ pub const KEY_LENGTH_MAX: usize = 65_535;
 /// The tables of a store. Their names and numbers are part of the format on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Table {
-    /// The format version, and counters of which no number may be used twice.
+    /// Counters of which no number may be used twice.
     Meta,
     /// Sessions by client identifier.
     Sessions,
@@ -48,8 +48,8 @@ pub type Visit<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;
 /// 2. **A prefix.** What a crash leaves is what the first *n* batches made, in the order of the calls: if a
 ///    batch is there, so is every batch before it.
 /// 3. **Sync.** When [`commit`](Self::commit) with `sync`, or [`sync`](Self::sync), has returned `Ok`, this batch
-///    and all before it outlive power loss. Without `sync`, `Ok` means that the batch outlives the process
-///    (`kill -9`) but perhaps not the machine.
+///    and all before it outlive power loss. Without `sync`, `Ok` means only that the batch is visible: the end
+///    of the process may undo it, and what was committed after it.
 /// 4. **Visible at once.** [`get`](Self::get) and [`scan`](Self::scan) see every batch committed before, synced or not.
 /// 5. **In order.** A scan visits rows in ascending order of the bytes of their keys, each once.
 /// 6. **Failure.** When a commit fails with an error that [can be tried again](StoreError::can_retry), nothing of

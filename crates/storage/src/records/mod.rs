@@ -20,7 +20,7 @@ mod subscription;
 
 pub use body::{body_key, parse_body_key};
 pub use message::StoredMessage;
-pub use meta::{Counter, decode_counter, decode_format, encode_counter, encode_format};
+pub use meta::{Counter, decode_counter, encode_counter};
 pub use queue::{QueueBody, QueueRecord, QueueState, SubscriptionIdentifiers, parse_queue_key, queue_key};
 pub use received::{parse_received_key, received_key};
 pub use retained::RetainedRecord;
@@ -29,7 +29,8 @@ pub use subscription::{FILTER_LENGTH_MAX, SubscriptionRecord, parse_subscription
 
 use crate::{StoreError, Table};
 
-/// The version of the format as a whole: which tables there are and what their keys are.
+/// The version of the format as a whole: which tables there are, what their keys are, and the files of the
+/// engine. A data directory says it in its file `FORMAT`.
 pub const FORMAT_VERSION: u32 = 1;
 
 /// Milliseconds since the beginning of 1970, by the wall clock.

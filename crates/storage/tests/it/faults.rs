@@ -22,11 +22,11 @@ fn the_store_with_faults_keeps_the_contract() {
 }
 
 #[test]
-fn a_store_that_was_killed_and_opened_again_keeps_what_it_had() {
+fn a_store_that_was_ended_and_opened_again_keeps_what_it_had() {
     let store = Faulty::new();
     let mut now = store;
     contract::check_reopening(|| {
-        now = now.kill();
+        now = now.end_luckily();
         Ok(now.clone())
     })
     .unwrap();
@@ -84,7 +84,7 @@ fn a_batch_that_failed_after_it_was_written_may_be_there_after_a_crash_and_is_no
     assert!(store.commit(&put(b"a"), true).is_err());
     assert_eq!(store.get(Table::Queue, b"a").unwrap(), None);
     store.commit(&put(b"b"), true).unwrap();
-    assert!(store.kill().get(Table::Queue, b"a").unwrap().is_some());
+    assert!(store.end_luckily().get(Table::Queue, b"a").unwrap().is_some());
 }
 
 #[test]

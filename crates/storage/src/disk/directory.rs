@@ -1,0 +1,123 @@
+//! The data directory: whose it is, which format it has, and that only one process has it open.
+//!
+//! ```text
+//! DIR/LOCK     locked while a process has the store open; empty
+//! DIR/FORMAT   "colibri-storage 1\n": the version of the format, written before anything else
+//! DIR/<name>   the files of the engine, named after it
+//! ```
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::StoreError;
+use crate::records::FORMAT_VERSION;
+
+const LOCK: &str = "LOCK";
+const FORMAT: &str = "FORMAT";
+/// The format file while it is written; only a crash leaves it.
+const FORMAT_NEW: &str = "FORMAT.new";
+const MAGIC: &str = "colibri-storage ";
+
+/// A data directory that this process has locked.
+#[derive(Debug)]
+pub(super) struct Directory {
+    path: PathBuf,
+    /// The system releases the lock when this is closed, also when the process is killed.
+    _lock: File,
+}
+
+/// Whether a directory that is not there or empty becomes a data directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    Create,
+    Refuse,
+}
+
+impl Directory {
+    /// Locks the directory and checks its format; changes nothing in one that is not this broker's.
+    pub(super) fn open(path: &Path, missing: Missing) -> Result<Self, StoreError> {
+        if missing == Missing::Create {
+            fs::create_dir_all(path).map_err(|error| StoreError::io(path, &error))?;
+        }
+        let format = path.join(FORMAT);
+        let found = match fs::read_to_string(&format) {
+            Ok(text) => Some(text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(unreadable(&format)),
+            Err(error) => return Err(StoreError::io(format, &error)),
+        };
+        match (&found, missing) {
+            (Some(text), _) => check_format(&format, text)?,
+            (None, Missing::Refuse) => {
+                let error = io::Error::new(io::ErrorKind::NotFound, "there is no store");
+                return Err(StoreError::io(path, &error));
+            }
+            (None, Missing::Create) => check_empty(path)?,
+        }
+        let lock = lock(path)?;
+        if found.is_none() {
+            write_format(path)?;
+        }
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let path = path.join(LOCK);
+    let mut options = OpenOptions::new();
+    let file = options.create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(|error| StoreError::io(&path, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path }),
+        Err(TryLockError::Error(error)) => Err(StoreError::io(path, &error)),
+    }
+}
+
+fn check_format(path: &Path, text: &str) -> Result<(), StoreError> {
+    let version = text.strip_prefix(MAGIC).and_then(|rest| rest.trim_end().parse::<u32>().ok());
+    match version {
+        None | Some(0) => Err(unreadable(path)),
+        Some(found) if found > FORMAT_VERSION => {
+            Err(StoreError::Newer { place: path.display().to_string(), found, known: FORMAT_VERSION })
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+fn unreadable(path: &Path) -> StoreError {
+    let what = format!("it does not say \"{MAGIC}\" and a version");
+    StoreError::Corrupt { place: path.display().to_string(), what }
+}
+
+/// Checks that nothing of somebody else's is there.
+fn check_empty(path: &Path) -> Result<(), StoreError> {
+    let told = |error: io::Error| StoreError::io(path, &error);
+    for entry in fs::read_dir(path).map_err(told)? {
+        let name = entry.map_err(told)?.file_name();
+        // What a crash between the first steps leaves, and what a file system puts into its root.
+        if name != LOCK && name != FORMAT_NEW && name != "lost+found" {
+            let what = format!("it has no file {FORMAT} and is not empty: there is {}", name.display());
+            return Err(StoreError::Corrupt { place: path.display().to_string(), what });
+        }
+    }
+    Ok(())
+}
+
+/// Writes the format so that it is there whole or not at all.
+fn write_format(path: &Path) -> Result<(), StoreError> {
+    let (new, format) = (path.join(FORMAT_NEW), path.join(FORMAT));
+    let write = || -> io::Result<()> {
+        let mut file = File::create(&new)?;
+        file.write_all(format!("{MAGIC}{FORMAT_VERSION}\n").as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&new, &format)?;
+        File::open(path)?.sync_all()
+    };
+    write().map_err(|error| StoreError::io(&format, &error))
+}
