@@ -1,13 +1,15 @@
 //! `colibri broker`: runs an MQTT server.
 
-use std::fs;
 use std::io::{self, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
+use std::time::Duration;
 
-use colibri_broker::{Broker, Config, QueueFull, SHARDS_MAX};
+use colibri_broker::{Broker, Config, Durability, QueueFull, Report, SHARDS_MAX, Storage};
+use colibri_storage::StoreError;
+use colibri_storage::disk::{Disk, DiskOptions};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -30,10 +32,17 @@ pub(crate) struct Options {
     /// drop the oldest or the newest for that client, or disconnect that client
     #[arg(long, value_name = "POLICY", default_value = "refuse")]
     queue_full: Policy,
-    /// Where the broker will keep its state; for now the directory is only made and tried, and state is in
-    /// memory
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
+    /// Where the broker keeps sessions, the messages that wait for them, and retained messages; made if it
+    /// is not there
+    #[arg(long, value_name = "DIR", default_value = "colibri-data")]
+    data_dir: PathBuf,
+    /// Keep everything in memory: what is acknowledged is lost when the broker ends
+    #[arg(long, conflicts_with = "data_dir")]
+    in_memory: bool,
+    /// What an acknowledgement means for what is stored: `sync` survives power loss, `none` the end of the
+    /// process, `periodic:MS` power loss that comes so many milliseconds later
+    #[arg(long, value_name = "HOW", default_value = "sync", value_parser = parse_durability)]
+    durability: Durability,
 }
 
 /// [`QueueFull`] as it is written on the command line.
@@ -72,16 +81,19 @@ fn serve(options: &Options) -> Result<(), String> {
         Policy::DropNewest => QueueFull::DropNewest,
         Policy::Disconnect => QueueFull::Disconnect,
     };
-    if let Some(directory) = &options.data_dir {
-        check_data_dir(directory)?;
-    }
+    config.durability = options.durability;
+    let storage = if options.in_memory { None } else { Some(open_storage(&options.data_dir)?) };
     // Before the threads start, so that none of them takes the signals.
     let mut signals = Signals::new([SIGINT, SIGTERM])
         .map_err(|error| format!("cannot wait for the signals that stop it: {error}"))?;
     let files = rlimit::increase_nofile_limit(OPEN_FILES_WANTED).unwrap_or_default();
     let shards = config.shards;
-    let broker = Broker::start(config).map_err(|error| explain_start(&error))?;
-    announce(&broker, shards, files, default_listener, options.data_dir.as_deref());
+    let broker = match storage {
+        None => Broker::start(config),
+        Some(storage) => Broker::start_on(config, storage),
+    };
+    let broker = broker.map_err(|error| explain_start(&error))?;
+    announce(&broker, shards, files, default_listener, options);
     let stopper = broker.stopper();
     let handle = signals.handle();
     let waiter = thread::spawn(move || {
@@ -116,18 +128,21 @@ fn explain_start(error: &colibri_broker::StartError) -> String {
 }
 
 /// Says on standard error what a person has to know, a line each.
-fn announce(broker: &Broker, shards: usize, files: u64, default_listener: bool, data_dir: Option<&Path>) {
+fn announce(broker: &Broker, shards: usize, files: u64, default_listener: bool, options: &Options) {
     let mut lines = String::new();
     for address in broker.addresses() {
         lines.push_str(&format!("colibri broker: listening on {address} for MQTT 3.1, 3.1.1 and 5.0\n"));
     }
     let threads = if shards == 1 { "1 shard".to_owned() } else { format!("{shards} shards") };
     lines.push_str(&format!("colibri broker: {threads}, at most {files} open files"));
-    match data_dir {
-        Some(directory) => {
-            lines.push_str(&format!(", state in memory ({} is not used yet)\n", directory.display()))
-        }
-        None => lines.push_str(", state in memory\n"),
+    if options.in_memory {
+        lines.push_str(", state in memory\n");
+    } else {
+        let (directory, found) = (options.data_dir.display(), broker.restored());
+        lines.push_str(&format!(
+            "\ncolibri broker: state in {directory}: {} sessions, {} messages for them, {} retained messages\n",
+            found.sessions, found.messages, found.retained
+        ));
     }
     if default_listener {
         lines.push_str(
@@ -139,17 +154,46 @@ fn announce(broker: &Broker, shards: usize, files: u64, default_listener: bool, 
     io::stderr().write_all(lines.as_bytes()).unwrap_or_default();
 }
 
-/// Makes the directory if it is not there, and tries whether it can be written to.
-fn check_data_dir(directory: &Path) -> Result<(), String> {
-    let unusable = |error: io::Error| {
-        format!(
-            "cannot write to the data directory {}: {error}; choose another with --data-dir or change its owner",
-            directory.display()
-        )
+/// Opens the store in the data directory.
+fn open_storage(directory: &Path) -> Result<Storage, String> {
+    let store = Disk::open(directory, DiskOptions::default()).map_err(|error| explain_store(directory, &error))?;
+    let shown = directory.to_owned();
+    let report = move |report: Report<'_>| {
+        let line = match report {
+            Report::Failed(error) => {
+                format!("colibri broker: cannot store anything in {}: {error}\n", shown.display())
+            }
+            Report::Healed => format!("colibri broker: {} can be written again\n", shown.display()),
+            Report::Unreadable(error) => format!("colibri broker: a stored message is lost: {error}\n"),
+        };
+        // As for the lines at the start.
+        io::stderr().write_all(line.as_bytes()).unwrap_or_default();
     };
-    fs::create_dir_all(directory).map_err(unusable)?;
-    let probe = directory.join(".colibri-write-test");
-    fs::write(&probe, b"").and_then(|()| fs::remove_file(&probe)).map_err(unusable)
+    Ok(Storage { store: Box::new(store), report: Box::new(report) })
+}
+
+fn explain_store(directory: &Path, error: &StoreError) -> String {
+    match error {
+        StoreError::Io { .. } => format!(
+            "cannot use the data directory {}: {error}; choose another with --data-dir, change its owner, or do \
+             without with --in-memory",
+            directory.display()
+        ),
+        other => other.to_string(),
+    }
+}
+
+fn parse_durability(text: &str) -> Result<Durability, String> {
+    let wrong = || "expected sync, none or periodic:MS with a number of milliseconds from 1".to_owned();
+    match text.split_once(':') {
+        None if text == "sync" => Ok(Durability::Sync),
+        None if text == "none" => Ok(Durability::None),
+        Some(("periodic", millis)) => {
+            let millis = millis.parse().ok().filter(|millis| *millis > 0).ok_or_else(wrong)?;
+            Ok(Durability::Periodic(Duration::from_millis(millis)))
+        }
+        Some(_) | None => Err(wrong()),
+    }
 }
 
 fn parse_listen(text: &str) -> Result<SocketAddr, String> {
@@ -189,7 +233,16 @@ mod tests {
 
     #[test]
     fn a_data_directory_below_a_file_is_refused_by_name() {
-        let message = check_data_dir(Path::new("/dev/null/colibri")).unwrap_err();
-        assert!(message.contains("/dev/null/colibri"), "{message}");
+        let message = open_storage(Path::new("/dev/null/colibri")).unwrap_err();
+        assert!(message.contains("/dev/null/colibri") && message.contains("--data-dir"), "{message}");
+    }
+
+    #[test]
+    fn durability_is_a_word_or_a_number_of_milliseconds() {
+        assert_eq!(parse_durability("sync"), Ok(Durability::Sync));
+        assert_eq!(parse_durability("periodic:50"), Ok(Durability::Periodic(Duration::from_millis(50))));
+        for wrong in ["periodic", "periodic:0", "often", "none:1", ""] {
+            assert!(parse_durability(wrong).unwrap_err().contains("periodic:MS"));
+        }
     }
 }
