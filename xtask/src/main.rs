@@ -6,6 +6,7 @@ mod clippy;
 mod doc;
 mod fmt;
 mod interop;
+mod mutants;
 mod no_std;
 mod outcome;
 mod step;
@@ -30,6 +31,7 @@ enum Command {
     Test(test::Plan),
     Alone(Step),
     InteropOnly(String),
+    MutantsOnly(String),
     WriteRatchet { allow_new: bool },
 }
 
@@ -60,6 +62,8 @@ fn run(command: &Command, workspace: &Workspace) -> bool {
             true
         }
         Command::Test(plan) => test::run(plan, workspace),
+        Command::Alone(Step::Mutants) => mutants(workspace, mutants::Choice::All),
+        Command::MutantsOnly(words) => mutants(workspace, mutants::Choice::Named(words)),
         Command::Alone(step) => step::report(*step, &step.run(workspace)),
         Command::InteropOnly(name) => {
             step::report(Step::Interop, &interop::run(workspace, Some(name.as_str())))
@@ -68,6 +72,10 @@ fn run(command: &Command, workspace: &Workspace) -> bool {
             step::report(Step::Tidy, &tidy::write_ratchet(workspace, *allow_new))
         }
     }
+}
+
+fn mutants(workspace: &Workspace, choice: mutants::Choice<'_>) -> bool {
+    step::report(Step::Mutants, &mutants::run(workspace, choice))
 }
 
 /// Reads the command line; the error is one sentence for the user.
@@ -87,6 +95,7 @@ fn parse(words: &[String]) -> Result<Command, String> {
     match (step, rest) {
         (_, []) => Ok(Command::Alone(step)),
         (Step::Interop, ["--only", suite]) => Ok(Command::InteropOnly((*suite).to_owned())),
+        (Step::Mutants, ["--only", words]) => Ok(Command::MutantsOnly((*words).to_owned())),
         (Step::Tidy, ["--write-ratchet"]) => Ok(Command::WriteRatchet { allow_new: false }),
         (Step::Tidy, ["--write-ratchet", "--allow-new"] | ["--allow-new", "--write-ratchet"]) => {
             Ok(Command::WriteRatchet { allow_new: true })
@@ -107,6 +116,8 @@ fn help() -> String {
          Runs one step alone.\n\
          cargo xtask interop --only NAME\n    \
          Runs one client or suite of the interoperability tests.\n\
+         cargo xtask mutants [--only WORDS]\n    \
+         Sows all defects of xtask/mutants.txt, or those whose sentence contains the words.\n\
          cargo xtask tidy --write-ratchet [--allow-new]\n    \
          Rewrites xtask/tidy-ratchet.txt: lowers and removes entries, adds or raises them\n    \
          only with --allow-new.\n\n\

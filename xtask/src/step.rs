@@ -2,7 +2,7 @@
 
 use crate::outcome::Outcome;
 use crate::workspace::Workspace;
-use crate::{cargo_tests, clippy, doc, fmt, interop, no_std, tidy};
+use crate::{cargo_tests, clippy, doc, fmt, interop, mutants, no_std, tidy};
 
 /// One step of `cargo xtask test`, each also a command of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,13 +13,22 @@ pub(crate) enum Step {
     Doc,
     NoStd,
     Tests,
+    Mutants,
     Interop,
 }
 
 impl Step {
     /// Every step, the cheapest first, so that a small slip is reported before a long build.
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Fmt, Self::Tidy, Self::Clippy, Self::Doc, Self::NoStd, Self::Tests, Self::Interop];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Fmt,
+        Self::Tidy,
+        Self::Clippy,
+        Self::Doc,
+        Self::NoStd,
+        Self::Tests,
+        Self::Mutants,
+        Self::Interop,
+    ];
 
     /// The word for this step on the command line.
     pub(crate) fn name(self) -> &'static str {
@@ -30,6 +39,7 @@ impl Step {
             Self::Doc => "doc",
             Self::NoStd => "no-std",
             Self::Tests => "tests",
+            Self::Mutants => "mutants",
             Self::Interop => "interop",
         }
     }
@@ -43,6 +53,7 @@ impl Step {
             Self::Doc => "the public documentation builds without a warning",
             Self::NoStd => "codec, topics and protocol build without the standard library",
             Self::Tests => "cargo test --workspace, documentation examples included",
+            Self::Mutants => "defects sown into a copy are caught by the conformance cases; some in `test`",
             Self::Interop => "the colibri binary against other clients (tests/interop)",
         }
     }
@@ -62,6 +73,7 @@ impl Step {
             Self::Doc => doc::run(workspace),
             Self::NoStd => no_std::run(workspace),
             Self::Tests => cargo_tests::run(workspace),
+            Self::Mutants => mutants::run(workspace, mutants::Choice::Part),
             Self::Interop => interop::run(workspace, None),
         }
     }

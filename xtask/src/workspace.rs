@@ -26,6 +26,15 @@ impl Workspace {
         &self.root
     }
 
+    /// The folder that Cargo builds into.
+    pub(crate) fn target(&self) -> Result<PathBuf, String> {
+        let text = read(&mut self.cargo(&["metadata", "--format-version", "1", "--no-deps"]))?;
+        let metadata: serde_json::Value =
+            serde_json::from_str(&text).map_err(|error| format!("`cargo metadata`: {error}."))?;
+        let target = metadata["target_directory"].as_str();
+        target.map(PathBuf::from).ok_or_else(|| "`cargo metadata` named no target folder.".to_owned())
+    }
+
     /// A `cargo` command with these arguments, of the toolchain that started us.
     pub(crate) fn cargo(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

@@ -92,6 +92,11 @@ impl Context {
         self.network.wait(time);
     }
 
+    /// How late the server may do what falls due.
+    pub fn slack(&self) -> Duration {
+        self.network.slack()
+    }
+
     /// What `subscriber` gets before a message that `publisher` now sends to it, which therefore comes last.
     pub fn drain(&self, publisher: &mut Peer, subscriber: &mut Peer) -> Result<Vec<Packet>, Stop> {
         let (topic, payload) = subscriber.raise_fence()?;

@@ -1,9 +1,10 @@
 //! Every numbered statement of MQTT 3.1.1 and 5.0, tested over TCP against any server.
 //!
 //! [`run`] goes through the cases and returns a [`Report`]. A [`network::Network`] of one's own brings the
-//! cases to a server that is not behind TCP, one by one with [`Case::judge`]. A case speaks through a [`Peer`], which writes
-//! and reads bytes with the hand-made packets of [`raw`]: nothing here depends on what our codec takes for
-//! right, so that a fault in it cannot hide itself. Of the codec only the name of a version is used.
+//! cases to a server that is not behind TCP, one by one with [`Case::judge`]. A case speaks through a
+//! [`Peer`], which writes and reads bytes with the hand-made packets of [`raw`]: nothing here depends on what
+//! our codec takes for right, so that a fault in it cannot hide itself. Of the codec only the name of a
+//! version is used.
 #![forbid(unsafe_code)]
 
 mod case;

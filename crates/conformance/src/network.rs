@@ -16,6 +16,9 @@ pub trait Network: Debug {
 
     /// Lets time pass.
     fn wait(&self, time: Duration);
+
+    /// How late a server may do what falls due: clocks are coarse, and machines busy.
+    fn slack(&self) -> Duration;
 }
 
 /// The client's end of a connection, which is closed when it is dropped.

@@ -18,6 +18,7 @@ pub(crate) mod tree;
 use std::fmt;
 use std::fs;
 
+use crate::mutants;
 use crate::outcome::{Failure, Outcome, Tally};
 use crate::workspace::{self, Workspace};
 use ratchet::Ratchet;
@@ -33,7 +34,7 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    fn new(path: &str, line: usize, sentence: impl Into<String>) -> Self {
+    pub(crate) fn new(path: &str, line: usize, sentence: impl Into<String>) -> Self {
         Self { path: path.to_owned(), line, sentence: sentence.into() }
     }
 }
@@ -67,6 +68,7 @@ fn check(tree: &Tree) -> Vec<Problem> {
     let mut problems = forbidden::check(&rust);
     problems.extend(openings::check(tree));
     problems.extend(packets::check(tree));
+    problems.extend(mutants::check(tree));
     problems.extend(readme::check(tree));
     problems.extend(registries::check(tree));
     let (ratchet, malformed) = recorded_ratchet(tree);

@@ -81,6 +81,10 @@ impl Network for Memory {
     fn wait(&self, time: Duration) {
         self.world.advance_millis(millis(time));
     }
+
+    fn slack(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 impl Connection for End {
