@@ -14,6 +14,9 @@ pub const SHARDS_MAX: usize = 64;
 pub struct Config {
     /// Where TCP connections are accepted. Default 127.0.0.1:1883.
     pub listeners: Vec<SocketAddr>,
+    /// Those of the listeners whose clients' acknowledgements do not wait for the store, whatever
+    /// [`Config::durability`] says. Default none. What these clients are told may be lost in a crash.
+    pub unsynced_listeners: Vec<SocketAddr>,
     /// How many shards, 1 to [`SHARDS_MAX`]. Default one per processor this process may use. More: more
     /// processors at work. Fewer: fewer hops between them.
     pub shards: usize,
@@ -99,6 +102,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listeners: vec![SocketAddr::from(([127, 0, 0, 1], 1883))],
+            unsynced_listeners: Vec::new(),
             shards: std::thread::available_parallelism().map_or(1, |count| count.get().min(SHARDS_MAX)),
             seed: random_seed(),
             limits: Limits {

@@ -60,6 +60,8 @@ pub(crate) struct Flags {
     pub(crate) lingers: bool,
     /// It was told that nothing more comes, and what it sends is thrown away until it closes too.
     pub(crate) lingering: bool,
+    /// What it is told does not wait for the store.
+    pub(crate) unsynced: bool,
     /// Its session is stored.
     pub(crate) durable: bool,
     /// Its CONNACK waits in the gate, and nothing may come before that.

@@ -282,7 +282,9 @@ impl Shard {
     /// Does what another shard asks.
     pub(crate) fn on_operation(&mut self, from: u8, operation: Operation, sockets: &mut dyn Sockets) {
         match operation {
-            Operation::Adopt { socket, peer, received } => self.adopt(socket, peer, received, sockets),
+            Operation::Adopt { socket, peer, unsynced, received } => {
+                self.adopt(socket, (peer, unsynced), received, sockets);
+            }
             Operation::Interest { filter, interested } => self.on_interest(from, &filter, interested),
             Operation::Member { group, member, options } => self.on_member(&group, member, options),
             Operation::Publish { message, retained, joint } => {

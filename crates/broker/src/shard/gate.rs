@@ -59,6 +59,7 @@ impl Shard {
     ) -> Option<T> {
         let after = after.filter(|ticket| !self.journal.is_complete(*ticket));
         let client = self.connections.get_mut(number)?;
+        let after = after.filter(|_| !client.flags.unsynced);
         if after.is_none() && client.gate.is_none() {
             if client.output.capacity() == 0 {
                 client.output = self.spare.lend();

@@ -29,7 +29,7 @@ const OPERATIONS_MAX: usize = 1 << 16;
 #[derive(Debug)]
 pub(crate) enum Operation {
     /// A connection whose CONNECT names a session of the receiver; with the bytes that were read.
-    Adopt { socket: Detached, peer: SocketAddr, received: Vec<u8> },
+    Adopt { socket: Detached, peer: SocketAddr, unsynced: bool, received: Vec<u8> },
     /// The sender has a subscriber for this filter, or has none any more.
     Interest { filter: OwnedTopicFilter, interested: bool },
     /// A session of the sender is a member of a shared group, or (`None`) is none any more.

@@ -309,7 +309,13 @@ impl Shard {
                 }
                 match sockets.accept(listener, self.connections.next_number()) {
                     Ok(Some(peer)) => {
-                        self.begin_connection(peer);
+                        let number = self.begin_connection(peer);
+                        let address = self.config.listeners.get(listener);
+                        let unsynced = address
+                            .is_some_and(|address| self.config.unsynced_listeners.contains(address));
+                        if let Some(client) = self.connections.get_mut(number) {
+                            client.flags.unsynced = unsynced;
+                        }
                     }
                     Ok(None) => break,
                     // One that was gone before it was accepted says nothing about the next; a lack of
@@ -345,9 +351,10 @@ impl Shard {
         if home == self.number {
             return false;
         }
-        let Some(peer) = self.connections.get(number).map(|client| client.peer) else { return false };
+        let Some(client) = self.connections.get(number) else { return false };
+        let (peer, unsynced) = (client.peer, client.flags.unsynced);
         if let Some(socket) = sockets.detach(number) {
-            self.links.send(home, Operation::Adopt { socket, peer, received: input.to_vec() });
+            self.links.send(home, Operation::Adopt { socket, peer, unsynced, received: input.to_vec() });
         }
         self.connections.remove(number);
         true
@@ -357,7 +364,7 @@ impl Shard {
     pub(crate) fn adopt(
         &mut self,
         socket: Detached,
-        peer: std::net::SocketAddr,
+        (peer, unsynced): (std::net::SocketAddr, bool),
         received: Vec<u8>,
         sockets: &mut dyn Sockets,
     ) {
@@ -372,6 +379,7 @@ impl Shard {
         if let Some(client) = self.connections.get_mut(number) {
             client.partial = received;
             client.flags.adopted = true;
+            client.flags.unsynced = unsynced;
             self.adopted.push((number, client.birth));
         }
     }

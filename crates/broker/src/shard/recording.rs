@@ -397,11 +397,13 @@ impl Shard {
 
     /// A message is retained, or taken away if its payload is empty.
     pub(crate) fn record_retained(&mut self, message: &Message) {
-        if !self.journal.is_on() {
+        let topic = message.topic.name().as_str();
+        // What the broker says of itself is not true any more when it begins anew.
+        if !self.journal.is_on() || topic.starts_with("$SYS/") {
             return;
         }
         let place = self.journal.replace_place(Place::Main);
-        let key = message.topic.name().as_str().as_bytes();
+        let key = topic.as_bytes();
         if message.payload().is_empty() {
             self.journal.batch().delete(Table::Retained, key);
         } else {

@@ -22,6 +22,9 @@ pub(crate) struct Options {
     /// Where to accept connections; may be repeated
     #[arg(long, value_name = "ADDR:PORT", help = "Where to accept connections, e.g. 0.0.0.0:1883 or [::1]:1883; may be repeated", value_parser = parse_listen)]
     listen: Vec<SocketAddr>,
+    /// As --listen, for clients whose acknowledgements do not wait for the disk
+    #[arg(long, value_name = "ADDR:PORT", value_parser = parse_listen)]
+    listen_unsynced: Vec<SocketAddr>,
     /// How many shards (threads) share the work; default one per processor
     #[arg(long, value_name = "N", value_parser = parse_shards)]
     shards: Option<usize>,
@@ -67,10 +70,11 @@ pub(crate) fn run(options: &Options) -> ExitCode {
 
 fn serve(options: &Options) -> Result<(), String> {
     let mut config = Config::default();
-    let default_listener = options.listen.is_empty();
+    let default_listener = options.listen.is_empty() && options.listen_unsynced.is_empty();
     if !default_listener {
-        config.listeners.clone_from(&options.listen);
+        config.listeners = [options.listen.as_slice(), &options.listen_unsynced].concat();
     }
+    config.unsynced_listeners.clone_from(&options.listen_unsynced);
     if let Some(shards) = options.shards {
         config.shards = shards;
     }
