@@ -21,6 +21,8 @@ pub mod faulty;
 pub mod memory;
 pub mod records;
 mod store;
+#[cfg(feature = "tools")]
+pub mod tools;
 pub mod writer;
 
 pub use batch::{Batch, Change, Put};

@@ -41,7 +41,7 @@ pub type Visit<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;
 
 /// Ordered tables of bytes that are changed by atomic batches.
 ///
-/// What an implementation promises, and [`contract`](crate::contract) checks:
+/// What an implementation promises, and the module `contract` checks:
 ///
 /// 1. **All or nothing.** After a crash of the process or of the machine the store holds all of a batch or
 ///    nothing of it. Within a batch, later changes of a key win over earlier ones.

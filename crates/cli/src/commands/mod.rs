@@ -4,6 +4,7 @@ mod broker;
 mod conformance;
 mod publish;
 mod shell;
+mod store;
 mod subscribe;
 
 use std::ffi::OsString;
@@ -34,6 +35,8 @@ enum Command {
     Conformance(conformance::Options),
     /// Speaks MQTT packet by packet and shows every byte.
     Shell(shell::Options),
+    /// Checks, shows, exports and imports what a broker keeps on disk.
+    Store(store::Options),
 }
 
 /// A command line that the command takes apart itself, as mosquitto's programs do.
@@ -55,6 +58,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Publish(Words { words }) => publish::run(words),
         Command::Subscribe(Words { words }) => subscribe::run(words),
         Command::Shell(options) => shell::run(&options),
+        Command::Store(options) => store::run(&options),
     }
 }
 

@@ -6,4 +6,5 @@ mod mock;
 mod publish;
 mod run;
 mod shell;
+mod store;
 mod subscribe;

@@ -4,6 +4,7 @@
 //! DIR/LOCK     locked while a process has the store open; empty
 //! DIR/FORMAT   "colibri-storage 1\n": the version of the format, written before anything else
 //! DIR/<name>   the files of the engine, named after it
+//! DIR/PROBE    only while the disk is full: whether there is room again
 //! ```
 
 use std::fs::{self, File, OpenOptions, TryLockError};

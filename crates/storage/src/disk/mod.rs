@@ -2,13 +2,13 @@
 //!
 //! This is the only file that names the engine. Its commits are atomic, ordered, and durable when they
 //! return if that is asked for. A commit that was not made durable is lost with the process, and keeps the
-//! pages that it frees from being used again, so every [`UNSYNCED_MAX`] bytes one is made durable unasked.
+//! pages that it frees from being used again, so every 64 MiB one is made durable unasked.
 
 mod directory;
 
 use core::ops::{Bound, ControlFlow};
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -24,6 +24,11 @@ use directory::{Directory, Missing};
 const FILE: &str = "data.redb";
 /// After so many bytes of changes without a sync a commit is made durable all the same.
 const UNSYNCED_MAX: usize = 64 << 20;
+/// A file that is written to see whether a full disk has room again, and deleted at once.
+const PROBE: &str = "PROBE";
+/// How much room that file asks for: copies of the pages on the way to each row are many times the rows.
+const PROBE_FACTOR: usize = 8;
+const PROBE_MIN: usize = 1 << 20;
 
 type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
 type OpenTable<'t> = redb::Table<'t, &'static [u8], &'static [u8]>;
@@ -50,6 +55,8 @@ pub struct Disk {
     engine: Engine,
     /// Bytes of changes since the last durable commit.
     unsynced: usize,
+    /// Whether the disk had no room when it was last written to.
+    was_full: bool,
 }
 
 #[derive(Debug)]
@@ -85,7 +92,7 @@ impl Disk {
     fn open_or(path: &Path, options: DiskOptions, missing: Missing) -> Result<Self, StoreError> {
         let directory = Directory::open(path, missing)?;
         let engine = Engine::Open(open_file(&directory.path().join(FILE), options)?);
-        Ok(Self { directory, options, engine, unsynced: 0 })
+        Ok(Self { directory, options, engine, unsynced: 0, was_full: false })
     }
 
     /// Reads the whole file and compares all checksums.
@@ -136,8 +143,23 @@ impl Disk {
         }
     }
 
+    /// Looks whether a full disk has room again. The engine is not bothered for that, because each time it
+    /// fails it has to read its whole file.
+    fn probe(&self, bytes: usize) -> Result<(), StoreError> {
+        let path = self.directory.path().join(PROBE);
+        let block = [0x55; 64 << 10];
+        let blocks = bytes.saturating_mul(PROBE_FACTOR).max(PROBE_MIN) / block.len();
+        let probe = || -> io::Result<()> {
+            let mut file = File::create(&path)?;
+            (0..=blocks).try_for_each(|_| file.write_all(&block))
+        };
+        let probed = probe();
+        fs::remove_file(&path).and(probed).map_err(|error| StoreError::io(self.file(), &error))
+    }
+
     fn failed(&mut self, error: Error) -> StoreError {
         let error = told(&self.file(), error);
+        self.was_full = error.can_retry();
         // Changes that were committed and not synced are lost with the file handle, so only a store that
         // had none can go on.
         if error.can_retry() && self.unsynced == 0 {
@@ -158,12 +180,16 @@ impl Disk {
 impl Store for Disk {
     fn commit(&mut self, batch: &Batch, sync: bool) -> Result<(), StoreError> {
         batch.check()?;
+        if self.was_full {
+            self.probe(batch.size())?;
+        }
         if matches!(self.engine, Engine::Closed) {
             self.reopen()?;
         }
         let durable = sync || self.unsynced + batch.size() > UNSYNCED_MAX;
         match write(self.database()?, batch, durable) {
             Ok(()) => {
+                self.was_full = false;
                 self.unsynced = if durable { 0 } else { self.unsynced + batch.size().max(1) };
                 Ok(())
             }

@@ -214,6 +214,10 @@ impl<S: Store> Worker<S> {
 
     fn submit(&mut self, shard: u16, ticket: u64, mut batch: Batch) {
         self.journal.submit(shard, ticket, &batch);
+        if matches!(self.journal.health(), Health::Stopped(_)) {
+            // It will never be done, and waits no longer.
+            self.shared.pending.fetch_sub(batch.size(), Ordering::Relaxed);
+        }
         batch.clear();
         batch.shrink_to(SPARE_BYTES);
         let mut spare = self.shared.spare.lock().unwrap_or_else(PoisonError::into_inner);

@@ -6,4 +6,5 @@ mod faults;
 mod model;
 mod records;
 mod thread;
+mod tools;
 mod writer;

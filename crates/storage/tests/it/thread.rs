@@ -118,7 +118,12 @@ fn every_shard_hears_that_the_disk_has_failed_and_the_end_says_it_again() {
     for replies in &replies {
         assert!(matches!(replies.recv().unwrap(), Reply::Health(Health::Stopped(StoreError::Io { .. }))));
     }
+    let mut batch = Batch::new();
+    batch.insert(Table::Queue, b"b", b".");
+    thread.sender().submit(0, 2, batch).unwrap();
+    let sender = thread.sender();
     assert!(matches!(thread.stop(), Err(StoreError::Io { .. })));
+    assert_eq!(sender.pending_bytes(), 0, "what will never be done does not count as waiting");
 }
 
 #[test]
