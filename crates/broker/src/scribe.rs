@@ -15,8 +15,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use colibri_protocol::Time;
-use colibri_storage::records::{QueueBody, QueueRecord, body_key, queue_key, session_prefix};
-use colibri_storage::{Batch, Change, Put, Store, StoreError, Table};
+use colibri_storage::records::{QueueBody, QueueRecord, body_key, parse_queue_key, queue_key};
+use colibri_storage::{Batch, Change, Coalescer, Store, StoreError, Table};
 
 use crate::config::Durability;
 use crate::shard::inbox::{self, Inbox, Operation};
@@ -97,8 +97,9 @@ pub struct Scribe {
     told: Vec<(u8, u64)>,
     /// What is to be read behind that.
     fetches: Vec<(u8, FetchRequest)>,
-    /// Whether a part of the group may be on the disk already, after a commit that failed.
-    uncertain: bool,
+    /// What takes out of the group what its later changes make needless, and what is left.
+    coalescer: Coalescer,
+    reduced: Batch,
     /// When a failed commit is tried again.
     retry_at: Option<Time>,
     /// When what was committed without a sync is to be synced.
@@ -145,7 +146,8 @@ impl Scribe {
             group: Batch::new(),
             told: Vec::new(),
             fetches: Vec::new(),
-            uncertain: false,
+            coalescer: Coalescer::new(),
+            reduced: Batch::new(),
             retry_at: None,
             sync_at: None,
             broken: false,
@@ -215,12 +217,11 @@ impl Scribe {
     }
 
     fn commit(&mut self, now: Time) {
-        if !self.uncertain {
-            self.group = without_undone(mem::take(&mut self.group));
-        }
-        if !self.group.is_empty() {
+        self.reduced.clear();
+        self.coalescer.reduce(&self.group, &mut self.reduced);
+        if !self.reduced.is_empty() {
             let sync = self.durability == Durability::Sync;
-            if let Err(error) = self.store.commit(&self.group, sync) {
+            if let Err(error) = self.store.commit(&self.reduced, sync) {
                 return self.fail(&error, now);
             }
             if let Durability::Periodic(interval) = self.durability {
@@ -229,7 +230,8 @@ impl Scribe {
         }
         self.group.clear();
         self.group.shrink_to(GROUP_SPARE);
-        self.uncertain = false;
+        self.reduced.shrink_to(GROUP_SPARE);
+        self.coalescer.begin();
         if self.retry_at.take().is_some() {
             self.requests.healthy.store(true, Ordering::Release);
             (self.report)(Report::Healed);
@@ -264,7 +266,8 @@ impl Scribe {
     }
 
     fn fail(&mut self, error: &StoreError, now: Time) {
-        self.uncertain = true;
+        // Some of it may be on the disk.
+        self.coalescer.forget_insertions(&self.group);
         self.requests.healthy.store(false, Ordering::Release);
         if !error.can_retry() {
             self.broken = true;
@@ -278,10 +281,10 @@ impl Scribe {
     /// Whether rows of a session's queue are still to be committed, so that reading them has to wait.
     fn is_pending(&self, session: u64) -> bool {
         let waiting = self.joints.values().map(|joint| &joint.batch).chain([&self.group]);
-        let prefix = session_prefix(session);
         let mut changes = waiting.flat_map(|batch| batch.iter());
         changes.any(|change| {
-            matches!(change, Change::Put { table: Table::Queue, key, .. } if key.starts_with(&prefix))
+            matches!(change, Change::Put { table: Table::Queue, key, .. }
+                if parse_queue_key(key).is_ok_and(|(of, _)| of == session))
         })
     }
 
@@ -321,45 +324,4 @@ fn merge(group: &mut Batch, batch: Batch) {
     } else {
         group.merge(&batch);
     }
-}
-
-/// A batch without the changes of keys that a later change of the same batch overrides, and without rows
-/// that are inserted and deleted in it.
-fn without_undone(batch: Batch) -> Batch {
-    let mut last: HashMap<(Table, &[u8]), (usize, bool), foldhash::fast::FixedState> = HashMap::default();
-    let mut keeps = vec![true; batch.len()];
-    let mut undone = 0;
-    let mut drop_change = |keeps: &mut Vec<bool>, index: usize| {
-        if let Some(keep) = keeps.get_mut(index) {
-            undone += usize::from(mem::take(keep));
-        }
-    };
-    for (index, change) in batch.iter().enumerate() {
-        match change {
-            Change::Put { table, key, put, .. } => {
-                let is_new = put == Put::Insert;
-                let before = last.insert((table, key), (index, is_new));
-                if let Some((before, was_new)) = before {
-                    drop_change(&mut keeps, before);
-                    last.insert((table, key), (index, was_new));
-                }
-            }
-            Change::Delete { table, key } => {
-                if let Some((before, was_new)) = last.insert((table, key), (index, false)) {
-                    drop_change(&mut keeps, before);
-                    if was_new {
-                        drop_change(&mut keeps, index);
-                    }
-                }
-            }
-            // All that came before stays before it.
-            Change::DeletePrefix { .. } => last.clear(),
-        }
-    }
-    if undone == 0 {
-        return batch;
-    }
-    let mut kept = Batch::new();
-    batch.iter().zip(keeps).filter(|(_, keep)| *keep).for_each(|(change, _)| kept.push(change));
-    kept
 }

@@ -31,8 +31,6 @@ pub(crate) struct ClientSession {
     pub(crate) replays: Option<Box<Replays>>,
     /// The number of the session in the store; 0 if it is not stored.
     pub(crate) storage: u64,
-    /// The row that the next stored message gets, from 1.
-    pub(crate) next_row: u64,
     /// Waiting messages that are in the store alone, behind those in memory.
     pub(crate) spilled: Option<Box<Spilled>>,
 }
@@ -115,7 +113,6 @@ impl Sessions {
             awaited: Vec::new(),
             replays: None,
             storage: 0,
-            next_row: 1,
             spilled: None,
         };
         if let Some(slot) = self.slots.get_mut(number as usize) {

@@ -270,7 +270,7 @@ impl World {
             place.net.break_all();
         }
         inner.scribe = None;
-        inner.store = inner.store.take().map(|store| store.kill());
+        inner.store = inner.store.take().map(|store| store.end_luckily());
     }
 
     /// The power fails: as [`World::kill`], and the disk has what was synced and as much of the rest as `seed`

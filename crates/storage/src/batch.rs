@@ -38,7 +38,7 @@ pub enum Put {
     /// The row may be there, and is replaced.
     Replace,
     /// The caller promises that the row is not there when this change is made. A row that is inserted and
-    /// deleted before it was written then costs nothing (see `writer`).
+    /// deleted before it was written then costs nothing (see [`Coalescer`](crate::Coalescer)).
     Insert,
 }
 

@@ -4,13 +4,15 @@
 //!   `disk` (with the feature of that name), by [`memory`] and, for tests, by `faulty`; `contract` is the test
 //!   that all of them pass.
 //! - [`records`] are the rows: sessions, subscriptions, queues, bodies, retained messages.
-//! - [`writer`] gathers the batches of all shards into one commit for each sync of the disk.
+//! - [`Coalescer`] takes out of a group of changes what later ones make needless. Who gathers the batches of
+//!   all shards into one commit is the broker's scribe.
 //!
 //! Only wall-clock times are stored, as milliseconds since 1970; a monotonic clock does not outlive the
 //! process.
 #![forbid(unsafe_code)]
 
 mod batch;
+mod coalesce;
 #[cfg(feature = "testing")]
 pub mod contract;
 #[cfg(feature = "disk")]
@@ -23,8 +25,8 @@ pub mod records;
 mod store;
 #[cfg(feature = "tools")]
 pub mod tools;
-pub mod writer;
 
 pub use batch::{Batch, Change, Put};
+pub use coalesce::Coalescer;
 pub use error::StoreError;
 pub use store::{KEY_LENGTH_MAX, Rows, Store, Table, Visit};

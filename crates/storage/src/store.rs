@@ -17,7 +17,7 @@ pub enum Table {
     Sessions,
     /// Subscriptions by session and filter.
     Subscriptions,
-    /// Messages waiting or under way, by session and sequence.
+    /// Messages waiting or under way, by sequence and session.
     Queue,
     /// Messages that several queues share or that are large, by number.
     Bodies,

@@ -35,7 +35,6 @@ impl Shard {
     ) {
         let Some(session) = self.sessions.get(number) else { return };
         let stored = qos > QoS::AtMostOnce;
-        let row = session.next_row;
         let is_behind = stored && session.spilled.is_some();
         let Some(client) = self.connections.get(connection) else { return };
         let is_slow = client.pending() > self.config.output_budget;
@@ -47,6 +46,7 @@ impl Shard {
             Sent::Wait
         } else {
             let message = stored.then(|| inbound.keep().clone());
+            let row = if stored { self.journal.row() } else { 0 };
             let body = message.as_ref().map_or(0, |message| self.body_of(message));
             let Some(client) = self.connections.get(connection) else { return };
             let has_properties = client.protocol.version().has_properties();

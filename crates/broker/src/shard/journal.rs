@@ -93,6 +93,8 @@ pub(crate) struct Journal {
     /// The next number for a session or a body. In each shard they differ, and they outlive a restart.
     next_number: u64,
     step: u64,
+    /// The next row of any queue.
+    next_row: u64,
     /// How many rows each shared body has.
     bodies: HashMap<u64, u32, foldhash::fast::FixedState>,
     /// The body of the message that is being routed, if several queues share it.
@@ -127,14 +129,16 @@ struct Open {
 }
 
 impl Journal {
-    /// The journal of a shard; numbers begin at `first` and are never those of another of the `shards`.
-    pub(crate) fn new(requests: Arc<Requests>, shard: u8, shards: u8, first: u64) -> Self {
+    /// The journal of a shard; numbers begin at `first` and are never those of another of the `shards`. Rows
+    /// begin at `first_row`.
+    pub(crate) fn new(requests: Arc<Requests>, shard: u8, shards: u8, (first, first_row): (u64, u64)) -> Self {
         let step = u64::from(shards);
         Self {
             requests: Some(requests),
             shard,
             ticket: 1,
             next_number: first + u64::from(shard),
+            next_row: first_row,
             step,
             ..Self::default()
         }
@@ -161,6 +165,13 @@ impl Journal {
         let number = self.next_number;
         self.next_number += self.step;
         number
+    }
+
+    /// A row for a message, above all rows before.
+    pub(crate) const fn row(&mut self) -> u64 {
+        let row = self.next_row;
+        self.next_row += 1;
+        row
     }
 
     /// The changes that belong to what is being dealt with.

@@ -200,9 +200,11 @@ impl Shard {
         for table in OF_SESSION {
             batch.delete_prefix(table, &session_prefix(entry.storage));
         }
-        let waiting = entry.stored.iter().flat_map(|queue| queue.messages()).map(|(delivery, _)| delivery.body);
-        let spilled = entry.spilled.iter().flat_map(|spilled| spilled.iter()).map(|row| row.body);
-        for body in waiting.chain(spilled) {
+        let messages = entry.stored.iter().flat_map(|queue| queue.messages());
+        let waiting = messages.map(|(delivery, _)| (delivery.row, delivery.body));
+        let spilled = entry.spilled.iter().flat_map(|spilled| spilled.iter()).map(|row| (row.row, row.body));
+        for (row, body) in waiting.chain(spilled).filter(|(row, _)| *row != 0) {
+            self.journal.batch().delete(Table::Queue, &queue_key(entry.storage, row));
             self.forget_body(body);
         }
         self.sessions.stored -= 1;
@@ -277,15 +279,13 @@ impl Shard {
         if entry.storage == 0 || delivery.qos == QoS::AtMostOnce {
             return Some(delivery);
         }
-        let (storage, row) = (entry.storage, entry.next_row);
+        let storage = entry.storage;
+        let row = self.journal.row();
         let body = self.body_of(&delivery.message);
         let delivery = delivery.stored_at(row, body);
         self.put_row(storage, &delivery, QueueState::Waiting, Put::Insert);
         if body != 0 {
             self.journal.hold_body(body);
-        }
-        if let Some(entry) = self.sessions.get_mut(session) {
-            entry.next_row += 1;
         }
         if self.is_to_spill(session, &delivery) {
             self.spill(session, &delivery);
@@ -296,8 +296,7 @@ impl Shard {
 
     /// Writes a message down that was sent as soon as it came, under this identifier.
     pub(crate) fn record_sent(&mut self, session: u32, id: PacketId) {
-        let Some(entry) = self.sessions.get_mut(session) else { return };
-        entry.next_row += 1;
+        let Some(entry) = self.sessions.get(session) else { return };
         let (storage, connection) = (entry.storage, entry.connection);
         let epoch = self.epoch;
         let Some(client) = connection.and_then(|number| self.connections.get_mut(number)) else { return };

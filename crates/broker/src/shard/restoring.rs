@@ -8,8 +8,8 @@ use std::sync::Arc;
 use colibri_codec::{OwnedTopicFilter, PacketId};
 use colibri_protocol::{Progress, Session, Time};
 use colibri_storage::records::{
-    QueueBody, QueueRecord, QueueState, RetainedRecord, SessionRecord, StoredMessage,
-    SubscriptionRecord, body_key, parse_body_key, parse_queue_key, parse_received_key, parse_subscription_key,
+    Counter, QueueBody, QueueRecord, QueueState, RetainedRecord, SessionRecord, StoredMessage,
+    SubscriptionRecord, body_key, decode_counter, encode_counter, parse_body_key, parse_queue_key, parse_received_key, parse_subscription_key,
     queue_key,
 };
 use colibri_storage::{Batch, Rows, Store, StoreError, Table};
@@ -24,6 +24,9 @@ use crate::scribe::{Report, Requests, Scribe};
 use crate::sessions::Will;
 use crate::spilled::SpilledRow;
 use crate::subscriber::{Options, Subscriber};
+
+/// How many numbers for sessions and bodies a broker reserves when it starts: more than it can give out.
+const NUMBERS: u64 = 1 << 40;
 
 /// What was found in a store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,7 +61,7 @@ impl Shard {
         let count = u8::try_from(shards.len()).unwrap_or(u8::MAX);
         for (number, shard) in (0u8..).zip(&mut *shards) {
             shard.epoch = epoch;
-            shard.journal = Journal::new(Arc::clone(&requests), number, count, found.next_number);
+            shard.journal = Journal::new(Arc::clone(&requests), number, count, (found.next_number, found.next_row));
         }
         for (client_id, session) in mem::take(&mut found.sessions) {
             if let Some(shard) = home_of(shards, &client_id) {
@@ -77,9 +80,11 @@ impl Shard {
             }
             Ok(())
         })?;
-        if !found.orphans.is_empty() {
-            store.commit(&found.orphans, false)?;
+        let reserved = encode_counter(found.next_number.saturating_add(NUMBERS));
+        for counter in Counter::ALL {
+            found.orphans.put(Table::Meta, counter.key(), &reserved);
         }
+        store.commit(&found.orphans, true)?;
         let mut inboxes = Vec::new();
         let mut durability = Durability::default();
         for shard in shards {
@@ -104,7 +109,6 @@ impl Shard {
         let subscriber = Subscriber::session(self.number, session);
         let Some(entry) = self.sessions.get_mut(session) else { return Ok(()) };
         entry.storage = found.number;
-        entry.next_row = found.rows.last().map_or(1, |row| row.row + 1);
         entry.expiry_interval = found.expiry_interval;
         entry.stay = stay;
         entry.stored = Some(Box::new(queue));
@@ -201,7 +205,9 @@ fn home_of<'s>(shards: &'s mut [Shard], name: &str) -> Option<&'s mut Shard> {
 #[derive(Default)]
 struct Found {
     sessions: BTreeMap<String, FoundSession>,
+    /// Beyond the numbers of all sessions and bodies, and beyond all rows.
     next_number: u64,
+    next_row: u64,
     orphans: Batch,
 }
 
@@ -268,7 +274,14 @@ impl Found {
         })?;
         found.read_subscriptions(store, &names)?;
         found.read_queues(store, &names, epoch)?;
+        each_row(store, Table::Meta, |key, value| {
+            for counter in Counter::ALL.into_iter().filter(|counter| counter.key() == key) {
+                found.next_number = found.next_number.max(decode_counter(counter, value)?);
+            }
+            Ok(())
+        })?;
         found.next_number += 1;
+        found.next_row += 1;
         Ok(found)
     }
 
@@ -330,6 +343,7 @@ impl Found {
         })?;
         each_row(store, Table::Queue, |key, value| {
             let (number, row) = parse_queue_key(key)?;
+            self.next_row = self.next_row.max(row);
             let record = QueueRecord::decode(key, value)?;
             let Some(session) = self.owner(names, number, Table::Queue, key) else { return Ok(()) };
             let (body, (size, expires)) = match record.body {

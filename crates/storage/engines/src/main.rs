@@ -1,11 +1,10 @@
 //! Measures embedded stores on what a broker does to its queues: rows put in groups with one sync each, and
 //! deleted a few groups later. The program prints one line of figures for each run.
 //!
-//! `colibri-storage-engines raw|journal|fjall|redb DIR groups|long|reopen|drain|backlog|crashed [N]`
+//! `colibri-storage-engines raw|fjall|redb DIR groups|long|reopen|drain|backlog|crashed [N]`
 
 mod engine;
 mod fjall_engine;
-mod journal;
 mod redb_engine;
 mod system;
 
@@ -33,7 +32,7 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [engine, directory, run, rest @ ..] = arguments.as_slice() else {
         return Err(
-            "usage: colibri-storage-engines raw|journal|fjall|redb DIR groups|long|reopen|drain|backlog|crashed [N]"
+            "usage: colibri-storage-engines raw|fjall|redb DIR groups|long|reopen|drain|backlog|crashed [N]"
                 .into(),
         );
     };
@@ -41,7 +40,6 @@ fn main() -> Result<()> {
     let number = rest.first().map_or(Ok(0), |number| number.parse())?;
     match engine.as_str() {
         "raw" => raw(directory),
-        "journal" => journal::run(directory),
         "fjall" => runs::<fjall_engine::Fjall>(directory, run, number),
         "redb" => runs::<redb_engine::Redb>(directory, run, number),
         other => Err(format!("no engine {other}").into()),

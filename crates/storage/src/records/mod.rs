@@ -48,7 +48,7 @@ pub const fn session_prefix(session: u64) -> [u8; 8] {
 }
 
 /// The tables whose keys begin with the number of a session: what has to go when it ends.
-pub const OF_SESSION: [Table; 3] = [Table::Subscriptions, Table::Queue, Table::Received];
+pub const OF_SESSION: [Table; 2] = [Table::Subscriptions, Table::Received];
 
 /// Splits a key that begins with the number of a session.
 fn split_session(table: Table, key: &[u8]) -> Result<(u64, &[u8]), StoreError> {

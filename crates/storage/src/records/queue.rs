@@ -10,7 +10,6 @@ use colibri_codec::{PacketId, QoS, TopicFilter};
 
 use super::StoredMessage;
 use super::cursor::{Cursor, put_bytes, put_varint, qos};
-use super::split_session;
 use crate::{StoreError, Table};
 
 /// A message for one session.
@@ -80,10 +79,11 @@ const INLINE: u8 = 0;
 const SHARED: u8 = 1;
 const GONE: u8 = 2;
 
-/// The key of a message: ordered by session and, within it, by sequence.
+/// The key of a message: ordered by sequence, which counts through the messages of all sessions. So new rows
+/// come behind all others whoever they are for, and a commit touches few pages however many queues there are.
 #[must_use]
 pub fn queue_key(session: u64, sequence: u64) -> [u8; 16] {
-    (u128::from(session) << 64 | u128::from(sequence)).to_be_bytes()
+    (u128::from(sequence) << 64 | u128::from(session)).to_be_bytes()
 }
 
 /// The session and the sequence in a key of [`Table::Queue`].
@@ -91,10 +91,10 @@ pub fn queue_key(session: u64, sequence: u64) -> [u8; 16] {
 /// # Errors
 /// When the key cannot be one.
 pub fn parse_queue_key(key: &[u8]) -> Result<(u64, u64), StoreError> {
-    let (session, rest) = split_session(Table::Queue, key)?;
-    match <[u8; 8]>::try_from(rest) {
-        Ok(sequence) => Ok((session, u64::from_be_bytes(sequence))),
-        Err(_) => Err(StoreError::corrupt_row(Table::Queue, key, "the key does not have 16 bytes")),
+    let halves = key.split_first_chunk::<8>();
+    match halves.and_then(|(sequence, session)| Some((session.try_into().ok()?, *sequence))) {
+        Some((session, sequence)) => Ok((u64::from_be_bytes(session), u64::from_be_bytes(sequence))),
+        None => Err(StoreError::corrupt_row(Table::Queue, key, "the key does not have 16 bytes")),
     }
 }
 

@@ -11,8 +11,8 @@ use crate::{StoreError, Table};
 /// A session that outlives its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionRecord<'a> {
-    /// The number of the session in the keys of its rows, unique for ever (see
-    /// [`Counter::Session`](super::Counter)): a new session of the same client has another.
+    /// The number of the session in the keys of its rows, above that of all sessions
+    /// before: a new session of the same client has another.
     pub number: u64,
     /// How long the session outlives its connection, in seconds; `u32::MAX` is for ever.
     pub expiry_interval: u32,

@@ -122,7 +122,7 @@ impl Known {
                         return wrong(format!("there is no body {body}"));
                     }
                 }
-                if let QueueState::Sent(packet_id) | QueueState::Released(packet_id) = record.state
+                if let QueueState::Sent(packet_id) | QueueState::Released(packet_id, _) = record.state
                     && !self.under_way.insert((session, packet_id.get()))
                 {
                     return wrong(format!("packet identifier {} is under way twice", packet_id.get()));

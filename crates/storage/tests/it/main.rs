@@ -1,10 +1,9 @@
-//! Tests of the stores, the records and the writer.
+//! Tests of the stores, the records and what is left of a group.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod coalesce;
 mod disk;
 mod faults;
 mod model;
 mod records;
-mod thread;
 mod tools;
-mod writer;

@@ -65,7 +65,7 @@ fn state() -> impl Strategy<Value = QueueState> {
     prop_oneof![
         Just(QueueState::Waiting),
         id().prop_map(QueueState::Sent),
-        id().prop_map(QueueState::Released)
+        (id(), any::<u32>()).prop_map(|(id, order)| QueueState::Released(id, order))
     ]
 }
 
@@ -86,7 +86,7 @@ proptest! {
             subscription_identifiers: SubscriptionIdentifiers::new(&identifiers),
             group: in_group.then(|| TopicFilter::new("$share/workers/a/+").unwrap()),
             body: match (shared, state) {
-                (Some(body), QueueState::Released(_)) if body % 2 == 0 => QueueBody::Gone,
+                (Some(body), QueueState::Released(..)) if body % 2 == 0 => QueueBody::Gone,
                 (Some(body), _) => QueueBody::Shared(body),
                 (None, _) => QueueBody::Inline(parts.message()),
             },
@@ -230,7 +230,7 @@ fn a_damaged_row_is_named_by_its_table_and_key() {
     let error = QueueRecord::decode(&queue_key(1, 0x1234), &[1, 0]).unwrap_err();
     let text = error.to_string();
     assert!(
-        text.contains("table queue, key 0x00000000000000010000000000001234: it ends within kind of body"),
+        text.contains("table queue, key 0x00000000000012340000000000000001: it ends within kind of body"),
         "{text}"
     );
 }
