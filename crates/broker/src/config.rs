@@ -20,8 +20,9 @@ pub struct Config {
     /// Where random choices begin: client identifiers that are given out, hashes. Default from the
     /// operating system; a fixed one makes a run repeatable.
     pub seed: u64,
-    /// What a client may send. Defaults: Receive Maximum 1,024 messages, Maximum Packet Size 16 MiB, Topic
-    /// Alias Maximum 32. More: more memory that one client can claim.
+    /// What a client may send, and how many topic aliases are kept for it. Defaults: Receive Maximum 1,024
+    /// messages, Maximum Packet Size 16 MiB, Topic Alias Maximum 32, at most 64 aliases to a client. More: more
+    /// memory that one client can claim.
     pub limits: Limits,
     /// How many QoS 1 and 2 messages may be unacknowledged at a receiver, however many it takes. Default
     /// 1,024. More: throughput over long lines. Less: less memory per receiver.
@@ -90,6 +91,7 @@ impl Default for Config {
                 receive_maximum: NonZeroU16::new(1024).unwrap_or(NonZeroU16::MAX),
                 maximum_packet_size: NonZeroU32::new(16 << 20).unwrap_or(NonZeroU32::MAX),
                 topic_alias_maximum: 32,
+                ..Limits::default()
             },
             send_maximum: NonZeroU16::new(1024).unwrap_or(NonZeroU16::MAX),
             connect_timeout: Duration::from_secs(10),

@@ -33,7 +33,8 @@ impl Shard {
         }
         match client.protocol.handle_frame(frame, self.now, &mut client.output) {
             // What waited is pumped when the connection is flushed, once for all packets of this read.
-            Ok(Event::Handled | Event::Delivered(_)) => {}
+            Ok(Event::Handled) => self.close_if_ended(number),
+            Ok(Event::Delivered(_)) => {}
             Ok(Event::Release(id)) => client.protocol.complete(id, self.now, &mut client.output),
             Ok(Event::Subscribe(subscribe)) => self.on_subscribe(number, &subscribe),
             Ok(Event::Unsubscribe(unsubscribe)) => self.on_unsubscribe(number, &unsubscribe),
@@ -93,7 +94,10 @@ impl Shard {
         let reason = match outcome {
             Outcome::Routed => ReasonCode::Success,
             Outcome::NoSubscriber => ReasonCode::NoMatchingSubscribers,
-            Outcome::Refused(reason) if version.has_properties() => reason,
+            Outcome::Refused(reason) if version.has_properties() => {
+                let words = refusal(reason);
+                return client.protocol.refuse_publish(delivery, reason, words, self.now, &mut client.output);
+            }
             // Before 5.0 there is no way to refuse: without an acknowledgement the client sends it again.
             Outcome::Refused(ReasonCode::QuotaExceeded) => return client.protocol.abandon(delivery),
             // What is not allowed is acknowledged all the same. [v3.1.1 MQTT-3.3.5-2]
@@ -292,6 +296,17 @@ impl Shard {
                 self.drop_connection(number, sockets);
             }
         }
+    }
+}
+
+/// Why a message was not taken over, for people.
+fn refusal(reason: ReasonCode) -> &'static str {
+    match reason {
+        ReasonCode::NotAuthorized => "topics below $SYS are the server's own",
+        ReasonCode::TopicNameInvalid => "the topic has more levels than this server allows",
+        ReasonCode::QuotaExceeded => "a receiver's queue is full, or there is no room for retained messages",
+        ReasonCode::PayloadFormatInvalid => "the payload is said to be UTF-8 and is not",
+        other => other.name(),
     }
 }
 

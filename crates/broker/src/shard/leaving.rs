@@ -4,7 +4,7 @@ use std::mem;
 use std::sync::Arc;
 
 use colibri_codec::{QoS, ReasonCode};
-use colibri_protocol::Progress;
+use colibri_protocol::{Progress, State};
 
 use super::Shard;
 use super::timers::Timer;
@@ -19,6 +19,15 @@ impl Shard {
             client.flags.closing = true;
         }
         self.touch(number);
+    }
+
+    /// Closes a connection that the protocol has ended: its client takes no packet as large as an answer.
+    pub(crate) fn close_if_ended(&mut self, number: u32) {
+        let Some(client) = self.connections.get_mut(number) else { return };
+        if client.protocol.state() == State::Closed && !client.flags.closing {
+            client.flags.lingers = true;
+            self.close_connection(number);
+        }
     }
 
     /// Takes the session off a connection that has ended, however it did. What is left of the

@@ -1,8 +1,8 @@
 //! A client subscribes and unsubscribes (sections 3.8.4 and 3.10.4).
 
 use colibri_codec::{
-    OwnedTopicFilter, ReasonCode, RetainHandling, Subscribe, Subscription, UnsubackReason, Unsubscribe,
-    Version,
+    OwnedTopicFilter, Properties, Property, ReasonCode, RetainHandling, Sequence, Suback, Subscribe,
+    Subscription, Unsuback, UnsubackReason, Unsubscribe, Utf8String, Version,
 };
 use colibri_topics::GroupId;
 
@@ -33,7 +33,14 @@ impl Shard {
             }
         }
         let Some(client) = self.connections.get_mut(number) else { return };
-        client.protocol.suback(subscribe.packet_id, &reasons, self.now, &mut client.output);
+        let words = why(&reasons).and_then(|words| Utf8String::new(words).ok()).map(Property::ReasonString);
+        let suback = Suback {
+            packet_id: subscribe.packet_id,
+            properties: Properties::new(words.as_slice()),
+            reasons: Sequence::new(&reasons),
+        };
+        client.protocol.suback(&suback, self.now, &mut client.output);
+        self.close_if_ended(number);
         for (filter, options) in replays {
             self.request_replay(session, filter, options);
         }
@@ -58,7 +65,13 @@ impl Shard {
             reasons.extend(UnsubackReason::new(reason).ok());
         }
         let Some(client) = self.connections.get_mut(number) else { return };
-        client.protocol.unsuback(unsubscribe.packet_id, &reasons, self.now, &mut client.output);
+        let unsuback = Unsuback {
+            packet_id: unsubscribe.packet_id,
+            properties: Properties::EMPTY,
+            reasons: Sequence::new(&reasons),
+        };
+        client.protocol.unsuback(&unsuback, self.now, &mut client.output);
+        self.close_if_ended(number);
     }
 
     /// Adds or replaces a subscription; says whether it is new.
@@ -126,6 +139,15 @@ impl Shard {
 
     fn announce_member(&mut self, group: &GroupId, member: Subscriber, options: Option<Options>) {
         self.links.send_all(|| Operation::Member { group: group.clone(), member, options });
+    }
+}
+
+/// Why subscriptions were refused, in the words of the first.
+fn why(reasons: &[ReasonCode]) -> Option<&'static str> {
+    match reasons.iter().find(|reason| reason.is_failure())? {
+        ReasonCode::TopicFilterInvalid => Some("a topic filter has more levels than this server allows"),
+        ReasonCode::QuotaExceeded => Some("the session has as many subscriptions as this server allows"),
+        other => Some(other.name()),
     }
 }
 
