@@ -30,6 +30,19 @@ impl Shard {
         }
     }
 
+    /// Ends a connection because the broker stops: its client learns where else to go, if that is known.
+    pub(crate) fn disconnect_to_stop(&mut self, number: u32) {
+        let config = Arc::clone(&self.config);
+        let reference = config.server_reference.as_ref();
+        match reference.and_then(|reference| Some((reference.reason(), reference.property()?))) {
+            Some((reason, property)) => self.disconnect_with(number, reason, &[property]),
+            None => {
+                let reason = ReasonCode::ServerShuttingDown;
+                self.disconnect(number, reason, "the server is shutting down");
+            }
+        }
+    }
+
     /// Takes the session off a connection that has ended, however it did. What is left of the
     /// connection only writes and closes.
     pub(crate) fn lose_connection(&mut self, number: u32) {

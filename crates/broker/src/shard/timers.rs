@@ -15,6 +15,8 @@ use colibri_protocol::Time;
 pub(crate) enum Timer {
     /// When a connection has had its time to send CONNECT.
     Connect { connection: u32, birth: u32 },
+    /// When a client has had its time to authenticate.
+    Authentication { connection: u32, birth: u32 },
     /// When a client has had its time to read what it was told last.
     Linger { connection: u32, birth: u32 },
     /// When a client may have been silent for too long.
