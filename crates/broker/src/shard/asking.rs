@@ -6,7 +6,7 @@
 use std::mem;
 use std::sync::Arc;
 
-use colibri_codec::{Delivery, QoS, ReasonCode};
+use colibri_codec::{Delivery, PacketId, QoS, ReasonCode};
 
 use super::Shard;
 use super::inbox::Operation;
@@ -20,8 +20,17 @@ use crate::route::{Outcome, Route};
 pub(crate) enum Pending {
     /// A message, until all shards that were asked whether they have room have answered.
     Message(Asked),
+    /// A SUBSCRIBE, until the other shards have said what they retain for it.
+    Subscribe(HeldSuback),
     /// CONNECT without an Authentication Method, until the authenticator has answered.
     Admission,
+}
+
+/// The answer to a SUBSCRIBE.
+#[derive(Debug)]
+pub(crate) struct HeldSuback {
+    pub(crate) packet_id: PacketId,
+    pub(crate) reasons: Vec<ReasonCode>,
 }
 
 /// A message for receivers at shards that were asked.

@@ -291,7 +291,7 @@ impl Shard {
                 self.answer_retained(from, session, query, &filter);
             }
             Operation::RetainedAnswer { session, query, answer } => {
-                self.on_retained_answer(from, session, query, *answer);
+                self.on_retained_answer(from, session, query, *answer, sockets);
             }
             Operation::AskRoom { connection, birth, message } => {
                 self.answer_room(from, connection, birth, &message);

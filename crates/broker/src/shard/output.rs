@@ -125,7 +125,7 @@ impl Shard {
             let buffer = mem::take(&mut client.output);
             let resume_reading = mem::take(&mut client.flags.paused);
             let more_waits = client.protocol.state() == State::Open && client.protocol.has_backlog();
-            client.flags.replaying &= more_waits;
+            client.flags.replaying &= more_waits || client.pending.is_some();
             self.spare.take_back(buffer);
             if resume_reading {
                 self.read_again(number);
@@ -156,7 +156,11 @@ impl Shard {
     /// Moves what waits for a connection into its output, as far as the budget and the client go.
     fn pump(&mut self, number: u32) {
         let Some(client) = self.connections.get_mut(number) else { return };
-        if client.protocol.state() != State::Open || !client.protocol.has_backlog() {
+        // What is held up for an answer comes behind it.
+        if client.pending.is_some()
+            || client.protocol.state() != State::Open
+            || !client.protocol.has_backlog()
+        {
             return;
         }
         let room = self.config.output_budget.saturating_sub(client.pending());
