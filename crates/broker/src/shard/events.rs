@@ -218,6 +218,7 @@ impl Shard {
                     self.publish_will(session);
                 }
             }
+            Timer::QueueExpiry { session, stay } => self.on_queue_expiry(session, stay),
             Timer::RetainedExpiry { topic } => self.retained.remove_expired(topic.name(), self.now),
             Timer::Accept { listener } => self.accepting.push(listener),
             Timer::SysTopics => self.on_sys_topics(),
@@ -240,7 +241,7 @@ impl Shard {
             | Timer::Authentication { connection, birth } => {
                 self.connections.born(*connection, *birth).is_some()
             }
-            Timer::SessionExpiry { session, stay } => {
+            Timer::SessionExpiry { session, stay } | Timer::QueueExpiry { session, stay } => {
                 self.sessions.get(*session).is_some_and(|s| s.stay == *stay && !s.is_connected())
             }
             Timer::WillDelay { session, stay } => {

@@ -57,6 +57,7 @@ impl Shard {
         entry.connection = None;
         entry.stay = stay;
         entry.stored = Some(Box::new(messages));
+        entry.expiry_watched = false;
         // [v5 MQTT-3.1.2-23] [v3.1.1 MQTT-4.1.0-2]
         if !entry.outlives_connection() {
             return self.end_session(session);
@@ -65,6 +66,7 @@ impl Shard {
         if let Some(end) = entry.ends(now) {
             self.timers.set(end, Timer::SessionExpiry { session, stay });
         }
+        self.watch_expiry(session);
         self.set_away(session, true);
         let Some(entry) = self.sessions.get(session) else { return };
         // [v5 MQTT-3.1.2-8]; the end of the session, if that comes first, publishes it too.

@@ -23,6 +23,8 @@ pub(crate) enum Timer {
     KeepAlive { connection: u32, birth: u32 },
     /// When the session of an absent client ends.
     SessionExpiry { session: u32, stay: u32 },
+    /// When a message may have expired in the queue of an absent client.
+    QueueExpiry { session: u32, stay: u32 },
     /// When the will of an absent client is to be published.
     WillDelay { session: u32, stay: u32 },
     /// When a retained message is no longer worth keeping.
