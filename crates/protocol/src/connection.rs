@@ -108,7 +108,9 @@ impl<M: Kept> Connection<M> {
         connection.version = connect.version;
         connection.keep_alive = KeepAlive::new(connect.keep_alive, now);
         connection.session_may_outlive = connect.properties.session_expiry_interval().unwrap_or(0) > 0;
+        // Before 5.0 properties are left out of CONNECT.
         let method = connect.properties.authentication_method();
+        let method = method.filter(|_| connect.version.has_properties());
         connection.authentication = Authentication::begun(method, Role::Client);
         connection.clean_start = connect.clean_start;
         connection.session = session;
