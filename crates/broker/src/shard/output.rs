@@ -125,7 +125,7 @@ impl Shard {
             let buffer = mem::take(&mut client.output);
             let resume_reading = mem::take(&mut client.flags.paused);
             let more_waits = client.protocol.state() == State::Open && client.protocol.has_backlog();
-            client.flags.replaying &= more_waits || client.pending.is_some();
+            client.flags.replaying &= more_waits;
             self.spare.take_back(buffer);
             if resume_reading {
                 self.read_again(number);

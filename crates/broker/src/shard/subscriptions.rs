@@ -45,7 +45,6 @@ impl Shard {
         }
         // Whoever learns of the SUBACK is to find later messages behind what was retained before.
         let Some(client) = self.connections.get_mut(number) else { return };
-        client.flags.replaying = true;
         client.pending = Some(Box::new(Pending::Subscribe(HeldSuback { packet_id, reasons })));
     }
 

@@ -263,3 +263,22 @@ fn a_client_that_leaves_or_is_taken_over_before_its_suback_is_no_trouble() {
         }
     }
 }
+
+#[test]
+fn a_new_subscription_gets_qos_0_although_receive_maximum_is_used_up() {
+    for shards in SHARDS {
+        for seed in 0..20 {
+            let world = World::seeded(shards, seed);
+            let publisher = world.join(&Hello::new(V5, "publisher"));
+            let client = world.join(&Hello::new(V5, &format!("a{seed}")).receive_maximum(1));
+            client.subscribe("t", 1);
+            for _ in 0..3 {
+                publisher.publish("t", "waits", 1);
+            }
+            client.expect_unanswered("t", "waits", 1);
+            client.subscribe("fence", 0);
+            publisher.publish("fence", "x", 0);
+            client.expect_publish("fence", "x", 0);
+        }
+    }
+}

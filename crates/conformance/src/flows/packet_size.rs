@@ -59,7 +59,7 @@ fn no_suback_is_larger(cx: &Context) -> Result<(), Stop> {
     let id = subscriber.next_id();
     // Each filter is a byte of the SUBACK.
     let subscribe =
-        (0..SIZE_MAX).fold(Subscribe::new(id), |all, number| all.filter(&cx.topic(&format!("{number}")), 0));
+        (0..SIZE_MAX).fold(Subscribe::new(id), |all, number| all.filter(cx.topic(&format!("{number}")), 0));
     subscriber.send(&subscribe)?;
     subscriber.send(&PINGREQ)?;
     loop {
