@@ -15,6 +15,7 @@
 //! and writes to their output, `shard` flushes each of them once at the end of the turn.
 #![forbid(unsafe_code)]
 
+mod authentication;
 mod config;
 mod handle;
 mod message;
@@ -29,7 +30,8 @@ mod subscriber;
 mod subscription_list;
 mod sys_topics;
 
-pub use config::{Config, Durability, QueueFull, SHARDS_MAX};
+pub use authentication::{Authenticator, Claim, Exchange, Reply};
+pub use config::{Config, Durability, QueueFull, SHARDS_MAX, ServerReference};
 pub use handle::{Broker, StartError, Stopper, Storage};
 pub use metrics::Metrics;
 pub use scribe::{Report, Scribe};

@@ -25,6 +25,11 @@ impl SpilledRow {
         Self { row, body, size: u32::try_from(size).unwrap_or(u32::MAX), expires }
     }
 
+    /// When it expires.
+    pub(crate) fn expiry(&self) -> Option<Time> {
+        (self.expires != u32::MAX).then(|| Time::from_millis(u64::from(self.expires) * 1000))
+    }
+
     pub(crate) const fn is_expired(&self, now: Time) -> bool {
         self.expires != u32::MAX && now.as_millis() >= self.expires as u64 * 1000
     }
@@ -77,6 +82,11 @@ impl Spilled {
         *self = Self::default();
         rows.into_iter().for_each(|row| self.push_back(row));
         expired
+    }
+
+    /// When the first of them expires.
+    pub(crate) fn next_expiry(&self) -> Option<Time> {
+        self.rows.iter().filter_map(SpilledRow::expiry).min()
     }
 
     pub(crate) fn is_empty(&self) -> bool {

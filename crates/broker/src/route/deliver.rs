@@ -158,10 +158,7 @@ impl Shard {
 
     /// Puts a message into a session's queue, if the queue has room or the policy makes some.
     pub(super) fn enqueue(&mut self, number: u32, delivery: Delivery) {
-        if self.is_full(number) {
-            self.expire_spilled(number);
-        }
-        if self.is_full(number) && !self.make_room(number) {
+        if self.has_full_queue(number) && !self.make_room(number) {
             return;
         }
         self.enqueue_here(number, delivery);
@@ -177,6 +174,7 @@ impl Shard {
         if let Some(queue) = self.queue_of_mut(number) {
             queue.enqueue(delivery);
         }
+        self.watch_expiry(number);
     }
 
     /// Does what the policy says about a full queue; says whether the message may come in.

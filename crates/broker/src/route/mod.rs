@@ -1,6 +1,7 @@
 //! From a topic to its receivers: local sessions, shared groups, other shards.
 
 mod deliver;
+mod expiring;
 pub(crate) mod interest;
 mod recorded;
 pub(crate) mod retained;
@@ -231,8 +232,8 @@ impl Shard {
     }
 
     /// Whether a local receiver of a route has a full queue.
-    pub(crate) fn is_full_for(&self, route: &Route) -> bool {
-        route.sessions().any(|session| self.is_full(session))
+    pub(crate) fn is_full_for(&mut self, route: &Route) -> bool {
+        route.sessions().any(|session| self.has_full_queue(session))
     }
 
     /// Looks whether there is still a full queue, if it has not just been done.

@@ -46,6 +46,7 @@ impl Shard {
                 Ok(Event::Handled) => {
                     let after = self.on_handled(number, kind, frame.body());
                     self.answer_after(number, after, &answer);
+                    self.close_if_ended(number);
                 }
                 Ok(Event::Delivered(delivered)) => {
                     if let (Some(kept), Some(session)) = (delivered.kept, self.session_of(number)) {
@@ -57,7 +58,7 @@ impl Shard {
                     let after = self.pending_for(number);
                     self.write_after(number, after, |protocol, out| protocol.complete(id, now, out));
                 }
-                other => self.on_event(number, other),
+                other => self.on_event(number, other, bytes),
             }
             self.touch(number);
         }
