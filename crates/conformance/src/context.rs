@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use colibri_codec::Version;
 
+use crate::peer::Event;
 use crate::raw::property::{four, id};
-use crate::raw::{Connect, Packet};
+use crate::raw::{Connect, Kind, Packet};
 use crate::{Peer, Stop};
 
 /// What a case is given.
@@ -96,5 +97,23 @@ impl Context {
         let (topic, payload) = subscriber.raise_fence()?;
         publisher.send(&crate::raw::Publish::new(topic, &payload))?;
         subscriber.collect_until(&payload)
+    }
+
+    /// As [`Context::drain`], but waits for at least so many messages: the order of messages on different
+    /// topics is not given, so that the fence may overtake them. Fewer come only if patience ends.
+    pub fn drain_messages(
+        &self,
+        publisher: &mut Peer,
+        subscriber: &mut Peer,
+        least: usize,
+    ) -> Result<Vec<Packet>, Stop> {
+        let mut packets = self.drain(publisher, subscriber)?;
+        while packets.iter().filter(|packet| packet.kind() == Kind::Publish).count() < least {
+            match subscriber.next_event()? {
+                Event::Packet(packet) => packets.push(packet),
+                Event::Closed | Event::Silence => break,
+            }
+        }
+        Ok(packets)
     }
 }

@@ -13,6 +13,11 @@ use crate::raw::{
     Unsubscribe, hex, puback, pubcomp, pubrec, pubrel, split, words,
 };
 
+/// What may always be said of a fault of the client: section 4.13.2 of 5.0 asks a server to give a reason, but
+/// does not bind it (SHOULD), and what is malformed to one server is a Protocol Error to another, or a
+/// reason that it does not wish to reveal (0x80) or that is its own (0x83).
+const GENERAL_CODES: [u8; 4] = [0x80, 0x81, 0x82, 0x83];
+
 /// How many of the packets sent a failure shows.
 const SHOWN_MAX: usize = 6;
 
@@ -376,15 +381,19 @@ impl Peer {
         }
     }
 
-    /// The server closes the connection. In 5.0 a CONNACK or DISCONNECT with one of these codes may come
-    /// first; in 3.1.1 nothing may.
+    /// The server closes the connection. In 5.0 a CONNACK or DISCONNECT with one of these codes or with 0x80
+    /// to 0x83 may come first, unless the list is empty; in 3.1.1 nothing may.
     pub fn expect_close(&mut self, codes: &[u8]) -> Result<(), Stop> {
         self.expect_close_within(codes, self.patience)
     }
 
     /// As [`Peer::expect_close`], with a time of its own for the first event.
     pub fn expect_close_within(&mut self, codes: &[u8], time: Duration) -> Result<(), Stop> {
-        let listed = hex(codes);
+        let general = GENERAL_CODES.into_iter().filter(|_| !codes.is_empty());
+        let mut allowed_codes: Vec<u8> = codes.iter().copied().chain(general).collect();
+        allowed_codes.sort_unstable();
+        allowed_codes.dedup();
+        let listed = hex(&allowed_codes);
         let expected = match (self.version, codes) {
             (Version::V5, [_, ..]) => {
                 format!("the end of the connection, possibly after a code of [{listed}]")
@@ -398,7 +407,8 @@ impl Peer {
                 Content::Reason(code, _) if packet.kind() == Kind::Disconnect => Some(*code),
                 _ => None,
             };
-            let allowed = self.version == Version::V5 && code.is_some_and(|code| codes.contains(&code));
+            let allowed =
+                self.version == Version::V5 && code.is_some_and(|code| allowed_codes.contains(&code));
             if allowed {
                 event = self.next_event()?;
             }

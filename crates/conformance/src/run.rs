@@ -17,7 +17,8 @@ pub struct Settings {
     pub address: SocketAddr,
     /// The versions. Default 3.1.1 and 5.0.
     pub versions: Vec<Version>,
-    /// Only cases with this statement (`v5 MQTT-3.1.0-2`, `MQTT-3.1.0-2` or `3.1.0-2`) or area. Default all.
+    /// Only cases with this statement (`v5 MQTT-3.1.0-2`, `MQTT-3.1.0-2` or `3.1.0-2`), area, or name. Default
+    /// all.
     pub filter: Option<String>,
     /// How long an answer may take. Default 5 s. Longer: slow servers pass. Shorter: a silent server is
     /// told sooner.
@@ -42,12 +43,13 @@ impl Settings {
     /// Whether the filter lets a case through.
     fn wants(&self, case: &Case, version: Version) -> bool {
         let Some(filter) = &self.filter else { return true };
-        case.ids_of(version).any(|id| {
-            let short = id.split_once(' ').map_or(id, |(_, short)| short);
-            let spellings = [id, short, short.trim_start_matches("MQTT-")];
-            let area = statements().iter().find(|statement| statement.id == id).map(|found| found.area);
-            spellings.iter().copied().chain(area).any(|spelling| spelling.eq_ignore_ascii_case(filter))
-        })
+        case.name.eq_ignore_ascii_case(filter)
+            || case.ids_of(version).any(|id| {
+                let short = id.split_once(' ').map_or(id, |(_, short)| short);
+                let spellings = [id, short, short.trim_start_matches("MQTT-")];
+                let area = statements().iter().find(|statement| statement.id == id).map(|found| found.area);
+                spellings.iter().copied().chain(area).any(|spelling| spelling.eq_ignore_ascii_case(filter))
+            })
     }
 
     fn jobs(&self) -> Vec<(&'static Case, Version)> {

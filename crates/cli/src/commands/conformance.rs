@@ -23,9 +23,13 @@ pub(crate) struct Options {
     #[arg(long, value_name = "VERSION", value_parser = version)]
     version: Option<Version>,
 
-    /// Only the cases of a statement (3.1.0-2) or of an area (will)
-    #[arg(long, value_name = "ID|AREA")]
+    /// Only the cases of a statement (3.1.0-2) or of an area (will), or the one with this name
+    #[arg(long, value_name = "ID|AREA|NAME")]
     filter: Option<String>,
+
+    /// How many seconds an answer may take [default: 5]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..))]
+    patience: Option<u16>,
 
     /// Writes the report as JSON
     #[arg(long, value_name = "FILE")]
@@ -75,6 +79,9 @@ fn settings(options: &Options) -> Result<Settings, String> {
         settings.versions = vec![version];
     }
     settings.filter.clone_from(&options.filter);
+    if let Some(seconds) = options.patience {
+        settings.patience = Duration::from_secs(seconds.into());
+    }
     if settings.is_empty() {
         let filter = options.filter.as_deref().unwrap_or_default();
         return Err(format!("no case is about {filter:?}; give a statement such as 3.1.0-2 or an area"));

@@ -60,7 +60,7 @@ fn expect_messages(
     (subscriber, publisher): (&mut Peer, &mut Peer),
     count: usize,
 ) -> Result<Vec<u16>, Stop> {
-    let came = cx.drain(publisher, subscriber)?;
+    let came = cx.drain_messages(publisher, subscriber, count)?;
     let publishes: Vec<&Publication> = came.iter().filter_map(Packet::publish).collect();
     let came = publishes.iter().map(|publish| String::from_utf8_lossy(&publish.payload)).collect::<Vec<_>>();
     let expected = format!("{count} more at QoS 1 or 2");
@@ -120,7 +120,7 @@ fn first_messages(cx: &Context) -> Result<(), Stop> {
     for (maximum, qos) in [(1, 1), (10, 1), (10, 2)] {
         let (mut subscriber, mut publisher) = pair(cx, maximum)?;
         publish(cx, &mut publisher, qos, 15)?;
-        let came = cx.drain(&mut publisher, &mut subscriber)?;
+        let came = cx.drain_messages(&mut publisher, &mut subscriber, 1)?;
         let count = came.iter().filter(|packet| packet.kind() == Kind::Publish).count();
         let holds = (1..=usize::from(maximum)).contains(&count);
         subscriber.require(holds, &format!("1 to {maximum} messages"), format!("{count}"))?;

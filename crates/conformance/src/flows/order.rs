@@ -111,8 +111,8 @@ fn order_over_resumption(cx: &Context) -> Result<(), Stop> {
         for next in 7..=8 {
             publisher.publish(&Publish::new(&topic, next.to_string()).qos(qos, next))?;
         }
-        let came = numbers(&cx.drain(&mut publisher, &mut subscriber)?);
         let wanted = [1, 2, 4, 5, 6, 7, 8];
+        let came = numbers(&cx.drain_messages(&mut publisher, &mut subscriber, wanted.len())?);
         subscriber.require(came == wanted, &format!("messages {wanted:?}"), format!("{came:?}"))?;
         forget(cx, subscriber)?;
         publisher.leave()?;
@@ -129,7 +129,7 @@ fn order_after_absence(cx: &Context) -> Result<(), Stop> {
             publisher.publish(&Publish::new(&topic, next.to_string()).qos(qos, next))?;
         }
         let mut subscriber = cx.accept(&cx.staying("s"))?;
-        let came = cx.drain(&mut publisher, &mut subscriber)?;
+        let came = cx.drain_messages(&mut publisher, &mut subscriber, 8)?;
         let (wanted, numbers) = ((1..=8).collect::<Vec<u16>>(), numbers(&came));
         subscriber.require(numbers == wanted, &format!("messages {wanted:?}"), format!("{numbers:?}"))?;
         for publish in came.iter().filter_map(Packet::publish) {

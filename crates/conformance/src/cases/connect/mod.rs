@@ -92,7 +92,7 @@ fn nothing_after_refusal(cx: &Context) -> Result<(), Stop> {
 }
 
 /// No CONNACK that accepts; the code of the one that refuses, if there is one, and then the end.
-pub(super) fn require_refusal(cx: &Context, peer: &mut Peer, expected: &str) -> Result<Option<u8>, Stop> {
+pub(crate) fn require_refusal(cx: &Context, peer: &mut Peer, expected: &str) -> Result<Option<u8>, Stop> {
     let mut code = None;
     let mut event = peer.next_event()?;
     if let Event::Packet(packet) = &event {
