@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use colibri_codec::Version;
 
 use crate::statements::statements;
-use crate::{Case, Context, Failure, Report, Stop, all_cases};
+use crate::{Case, Context, Failure, Report, Stop, all_cases, limits};
 
 /// What is run, and how.
 #[derive(Clone, Debug)]
@@ -26,13 +26,27 @@ pub struct Settings {
     /// How many cases run at the same time. Default 48, most of which wait. More: done sooner. Fewer: fewer
     /// connections at once.
     pub threads: usize,
+    /// Whether the limits of the server are looked for at the same time. Default true; about a hundred
+    /// connections more.
+    pub limits: bool,
+    /// The largest packet sent in search of a limit, in bytes. Default 16 MiB, of which up to six copies are
+    /// in memory in each version. More: higher limits are found. Less: less memory, here and at the server.
+    pub packet_bound: usize,
 }
 
 impl Settings {
     /// The defaults for this server.
     pub fn new(address: SocketAddr) -> Self {
         let versions = vec![Version::V3_1_1, Version::V5];
-        Self { address, versions, filter: None, patience: Duration::from_secs(5), threads: 48 }
+        Self {
+            address,
+            versions,
+            filter: None,
+            patience: Duration::from_secs(5),
+            threads: 48,
+            limits: true,
+            packet_bound: 16 << 20,
+        }
     }
 
     /// Whether the filter lets no case through.
@@ -110,7 +124,8 @@ pub fn run(settings: &Settings, progress: &(dyn Fn(Progress) + Sync)) -> Result<
     let name = run_name();
     let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let outcomes = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
+    let limits = std::thread::scope(|scope| {
+        let limits = settings.limits.then(|| scope.spawn(|| limits::find(settings, &name)));
         for _ in 0..settings.threads.clamp(1, jobs.len()) {
             scope.spawn(|| {
                 loop {
@@ -127,11 +142,12 @@ pub fn run(settings: &Settings, progress: &(dyn Fn(Progress) + Sync)) -> Result<
                 }
             });
         }
+        limits.and_then(|limits| limits.join().ok()).unwrap_or_default()
     });
     let mut outcomes = outcomes.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     outcomes.sort_by_key(|(index, _)| *index);
     let outcomes = outcomes.into_iter().map(|(_, outcome)| outcome).collect();
-    Ok(Report::new(settings, outcomes, started.elapsed()))
+    Ok(Report::new(settings, outcomes, limits, started.elapsed()))
 }
 
 fn run_case(case: &'static Case, version: Version, settings: &Settings, name: &str) -> Outcome {

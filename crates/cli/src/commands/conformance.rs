@@ -31,6 +31,14 @@ pub(crate) struct Options {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..))]
     patience: Option<u16>,
 
+    /// Does not look for the limits of the server, which is left out with --filter too
+    #[arg(long)]
+    no_limits: bool,
+
+    /// The largest packet sent in search of a limit, in bytes [default: 16777216]
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1000..=268_435_455))]
+    largest_packet: Option<u32>,
+
     /// Writes the report as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -81,6 +89,10 @@ fn settings(options: &Options) -> Result<Settings, String> {
     settings.filter.clone_from(&options.filter);
     if let Some(seconds) = options.patience {
         settings.patience = Duration::from_secs(seconds.into());
+    }
+    settings.limits = !options.no_limits && options.filter.is_none();
+    if let Some(bytes) = options.largest_packet {
+        settings.packet_bound = usize::try_from(bytes).unwrap_or(usize::MAX);
     }
     if settings.is_empty() {
         let filter = options.filter.as_deref().unwrap_or_default();

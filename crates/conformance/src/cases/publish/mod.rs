@@ -188,8 +188,9 @@ const TOPICS: [&str; 8] = ["a", "a/b", "a/", "a/B", "a/b/c", "a//c", "/b", "ab"]
 
 fn filters_match(cx: &Context) -> Result<(), Stop> {
     let mut publisher = cx.peer("p")?;
-    for (filter, wanted) in MATCHES {
-        let mut subscriber = cx.peer("s")?;
+    for (index, (filter, wanted)) in MATCHES.into_iter().enumerate() {
+        // A new one each time, so that a filter that outlives its UNSUBSCRIBE shows elsewhere.
+        let mut subscriber = cx.peer(&format!("s{index}"))?;
         subscriber.subscribe(cx.topic(filter), 0)?;
         for topic in TOPICS {
             publisher.send(&Publish::new(cx.topic(topic), topic))?;
@@ -199,7 +200,7 @@ fn filters_match(cx: &Context) -> Result<(), Stop> {
         let wanted = wanted.iter().map(|&topic| topic.to_owned()).collect::<BTreeSet<_>>();
         let holds = came == wanted;
         subscriber.require(holds, &format!("{filter:?} to match {wanted:?}"), format!("{came:?}"))?;
-        subscriber.leave()?;
+        subscriber.cut();
     }
     Ok(())
 }
