@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 use colibri_codec::Version;
@@ -422,8 +422,16 @@ impl Peer {
     }
 
     /// Sends DISCONNECT and waits for the end of the connection.
-    pub fn leave(mut self) -> Result<(), Stop> {
-        self.send(&crate::raw::disconnect())?;
+    pub fn leave(self) -> Result<(), Stop> {
+        self.leave_with(&crate::raw::disconnect())
+    }
+
+    /// Sends this DISCONNECT, ends the connection as a client has to [v5 MQTT-3.14.4-1], and waits until the
+    /// server has done so too.
+    pub fn leave_with(mut self, disconnect: &(impl Encode + ?Sized)) -> Result<(), Stop> {
+        self.send(disconnect)?;
+        // A server that was faster is no fault: what counts is that its end comes.
+        self.closed |= self.stream.shutdown(Shutdown::Write).is_err();
         self.expect_close(&[])
     }
 }

@@ -12,6 +12,9 @@ use colibri_conformance::{Progress, Settings};
 /// How long an address may take to answer before the next is tried.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// So many cases are a run whose progress is told where no terminal shows it.
+const LONG: usize = 100;
+
 /// What the command line says.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -114,13 +117,12 @@ fn resolve(server: &str) -> Result<SocketAddr, String> {
 
 /// Runs the suite and writes the reports; whether all holds.
 fn judge(options: &Options, settings: &Settings) -> Result<bool, String> {
-    let report = if std::io::stderr().is_terminal() {
-        let report = colibri_conformance::run(settings, &show);
+    let terminal = std::io::stderr().is_terminal();
+    let report = colibri_conformance::run(settings, &|progress| show(progress, terminal));
+    if terminal {
         eprint!("\r\x1b[K");
-        report?
-    } else {
-        colibri_conformance::run(settings, &|_| {})?
-    };
+    }
+    let report = report?;
     write_if(options.json.as_deref(), || report.to_json())?;
     write_if(options.junit.as_deref(), || report.to_junit())?;
     write_if(options.markdown.as_deref(), || report.to_markdown())?;
@@ -138,7 +140,12 @@ fn write_if(path: Option<&Path>, text: impl FnOnce() -> String) -> Result<(), St
     std::fs::write(path, text()).map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
 
-fn show(progress: Progress) {
+/// One line that changes on a terminal; in a file a line for each quarter of a long run.
+fn show(progress: Progress, terminal: bool) {
     let Progress { done, total, failed } = progress;
-    eprint!("\r\x1b[K{done} of {total} cases, {failed} failed");
+    if terminal {
+        eprint!("\r\x1b[K{done} of {total} cases, {failed} failed");
+    } else if total >= LONG && (done % total.div_ceil(4) == 0 || done == total) {
+        eprintln!("{done} of {total} cases, {failed} failed");
+    }
 }

@@ -212,9 +212,8 @@ fn no_will(cx: &Context) -> Result<(), Stop> {
 }
 
 fn with_will(cx: &Context) -> Result<(), Stop> {
-    let (mut peer, mut watcher) = testator(cx)?;
-    peer.send(&disconnect().code(0x04))?;
-    peer.expect_close(&[])?;
+    let (peer, mut watcher) = testator(cx)?;
+    peer.leave_with(&disconnect().code(0x04))?;
     watcher.expect_payload("gone")?;
     Ok(())
 }

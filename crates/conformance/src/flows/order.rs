@@ -103,7 +103,7 @@ fn order_over_resumption(cx: &Context) -> Result<(), Stop> {
         }
         for next in 1..=6_u16 {
             let publish = subscriber.expect_payload(next.to_string())?;
-            if next == 3 {
+            if next == 1 {
                 subscriber.acknowledge(&publish)?;
             }
         }
@@ -111,7 +111,7 @@ fn order_over_resumption(cx: &Context) -> Result<(), Stop> {
         for next in 7..=8 {
             publisher.publish(&Publish::new(&topic, next.to_string()).qos(qos, next))?;
         }
-        let wanted = [1, 2, 4, 5, 6, 7, 8];
+        let wanted = [2, 3, 4, 5, 6, 7, 8];
         let came = numbers(&cx.drain_messages(&mut publisher, &mut subscriber, wanted.len())?);
         subscriber.require(came == wanted, &format!("messages {wanted:?}"), format!("{came:?}"))?;
         forget(cx, subscriber)?;
@@ -163,8 +163,7 @@ fn order_of_pubrels(cx: &Context) -> Result<(), Stop> {
         publisher.publish(&Publish::new(cx.topic("a"), "x").qos(2, next))?;
         ids.push(subscriber.expect_publish()?.id.unwrap_or(0));
     }
-    ids.rotate_left(2);
-    ids.swap(0, 3);
+    // A client may send them in no other order than that of the messages [v3.1.1 MQTT-4.6.0-3].
     for id in &ids {
         subscriber.send(&pubrec(*id))?;
     }

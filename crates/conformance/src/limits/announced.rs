@@ -39,11 +39,10 @@ fn keep_alive_off(cx: &Context, _: Bounds) -> Result<Found, Stop> {
 }
 
 fn session_expiry(cx: &Context, _: Bounds) -> Result<Found, Stop> {
-    let mut peer = cx.accept(&cx.hello("a").property(four(id::SESSION_EXPIRY, u32::MAX)))?;
+    let peer = cx.accept(&cx.hello("a").property(four(id::SESSION_EXPIRY, u32::MAX)))?;
     let own = peer.connack().properties.number(id::SESSION_EXPIRY);
     // The session is not left behind for ever.
-    peer.send(&disconnect().property(four(id::SESSION_EXPIRY, 0)))?;
-    peer.expect_close(&[])?;
+    peer.leave_with(&disconnect().property(four(id::SESSION_EXPIRY, 0)))?;
     Ok(match own {
         Some(own) => Found::new(own, "announced in CONNACK to a client that asks for ever"),
         None => Found::new(u32::MAX, "CONNACK leaves what the client asks for: for ever"),

@@ -3,4 +3,5 @@
 
 mod broker;
 mod impostor;
+mod limits;
 mod statements;

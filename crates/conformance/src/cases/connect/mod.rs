@@ -85,6 +85,9 @@ fn nothing_after_refusal(cx: &Context) -> Result<(), Stop> {
     let mut bytes = refused.encode(cx.version());
     bytes.extend(Publish::new(&topic, "x").encode(cx.version()));
     peer.send(&bytes)?;
+    if super::connack::accepts(&mut peer)? {
+        return Err(Stop::NotApplicable("a CONNECT to be refused is accepted".to_owned()));
+    }
     require_refusal(cx, &mut peer, "the refusal of the CONNECT")?;
     let mut publisher = cx.peer("p")?;
     let came = cx.drain(&mut publisher, &mut watcher)?;
