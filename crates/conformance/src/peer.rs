@@ -381,6 +381,12 @@ impl Peer {
         }
     }
 
+    /// Fails if there is any packet, with all of them.
+    pub fn require_none(&self, packets: &[Packet], expected: &str) -> Result<(), Stop> {
+        let lines = packets.iter().map(|packet| format!("{}: {}", words(packet), hex(&packet.bytes)));
+        self.require(packets.is_empty(), expected, lines.collect::<Vec<_>>().join("\n"))
+    }
+
     /// The server closes the connection. In 5.0 a CONNACK or DISCONNECT with one of these codes or with 0x80
     /// to 0x83 may come first, unless the list is empty; in 3.1.1 nothing may.
     pub fn expect_close(&mut self, codes: &[u8]) -> Result<(), Stop> {

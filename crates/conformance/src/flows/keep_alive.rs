@@ -104,5 +104,5 @@ fn off(cx: &Context) -> Result<(), Stop> {
     }
     cx.wait(SILENCE);
     let before = peer.fence()?;
-    peer.require(before.is_empty(), "PINGRESP", format!("{before:?}"))
+    peer.require_none(&before, "PINGRESP alone")
 }

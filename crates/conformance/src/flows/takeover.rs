@@ -57,7 +57,7 @@ fn session_moves(cx: &Context) -> Result<(), Stop> {
     second.require(second.session_present(), "Session Present 1", "0")?;
     let again = second.expect_payload("open")?;
     let same = again.id == open.id && again.dup;
-    second.require(same, "the message again under its identifier with DUP 1", format!("{again:?}"))?;
+    second.require(same, "the message again under its identifier with DUP 1", again.to_string())?;
     second.acknowledge(&again)?;
     publisher.publish(&Publish::new(&topic, "next").qos(1, 2))?;
     let next = second.expect_payload("next")?;
