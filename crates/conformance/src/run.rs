@@ -26,8 +26,8 @@ pub struct Settings {
     /// How many cases run at the same time. Default 48, most of which wait. More: done sooner. Fewer: fewer
     /// connections at once.
     pub threads: usize,
-    /// Whether the limits of the server are looked for at the same time. Default true; about a hundred
-    /// connections more.
+    /// Whether the limits of the server are looked for, most of them beside the cases and some after them.
+    /// Default true; a dozen connections at once more, and some seconds.
     pub limits: bool,
     /// The largest packet sent in search of a limit, in bytes. Default 16 MiB, of which up to six copies are
     /// in memory in each version. More: higher limits are found. Less: less memory, here and at the server.
@@ -124,8 +124,8 @@ pub fn run(settings: &Settings, progress: &(dyn Fn(Progress) + Sync)) -> Result<
     let name = run_name();
     let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let outcomes = Mutex::new(Vec::new());
-    let limits = std::thread::scope(|scope| {
-        let limits = settings.limits.then(|| scope.spawn(|| limits::find(settings, &name)));
+    let light = std::thread::scope(|scope| {
+        let limits = settings.limits.then(|| scope.spawn(|| limits::find_light(settings, &name)));
         for _ in 0..settings.threads.clamp(1, jobs.len()) {
             scope.spawn(|| {
                 loop {
@@ -144,6 +144,8 @@ pub fn run(settings: &Settings, progress: &(dyn Fn(Progress) + Sync)) -> Result<
         }
         limits.and_then(|limits| limits.join().ok()).unwrap_or_default()
     });
+    let heavy = if settings.limits { limits::find_heavy(settings, &name) } else { Vec::new() };
+    let limits = heavy.into_iter().chain(light).collect();
     let mut outcomes = outcomes.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     outcomes.sort_by_key(|(index, _)| *index);
     let outcomes = outcomes.into_iter().map(|(_, outcome)| outcome).collect();

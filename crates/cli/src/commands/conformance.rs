@@ -34,7 +34,11 @@ pub(crate) struct Options {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..))]
     patience: Option<u16>,
 
-    /// Does not look for the limits of the server, which is left out with --filter too
+    /// Looks for the limits of the server with --filter too; without it they are always looked for
+    #[arg(long, conflicts_with = "no_limits")]
+    limits: bool,
+
+    /// Does not look for the limits of the server
     #[arg(long)]
     no_limits: bool,
 
@@ -93,7 +97,7 @@ fn settings(options: &Options) -> Result<Settings, String> {
     if let Some(seconds) = options.patience {
         settings.patience = Duration::from_secs(seconds.into());
     }
-    settings.limits = !options.no_limits && options.filter.is_none();
+    settings.limits = !options.no_limits && (options.limits || options.filter.is_none());
     if let Some(bytes) = options.largest_packet {
         settings.packet_bound = usize::try_from(bytes).unwrap_or(usize::MAX);
     }

@@ -85,16 +85,27 @@ impl Probe {
     }
 }
 
-/// All searches in the order of the report.
-const ALL: [&[Probe]; 4] = [sizes::PROBES, flight::PROBES, announced::PROBES, features::PROBES];
+/// The searches that go on beside the cases.
+const LIGHT: &[&[Probe]] = &[flight::PROBES, announced::PROBES, features::PROBES];
+/// The searches whose packets are so large that they would crowd out what a case waits for on `#`.
+const HEAVY: &[&[Probe]] = &[sizes::PROBES];
 
-/// Finds the limits in each version. `name` is one that nobody else uses.
-pub(crate) fn find(settings: &Settings, name: &str) -> Vec<Limit> {
+/// Finds the limits that can be found beside the cases. `name` is one that nobody else uses.
+pub(crate) fn find_light(settings: &Settings, name: &str) -> Vec<Limit> {
+    find(settings, LIGHT, &format!("{name}l"))
+}
+
+/// Finds the others, once the cases are done.
+pub(crate) fn find_heavy(settings: &Settings, name: &str) -> Vec<Limit> {
+    find(settings, HEAVY, &format!("{name}m"))
+}
+
+fn find(settings: &Settings, groups: &[&[Probe]], name: &str) -> Vec<Limit> {
     let found = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for version in &settings.versions {
             let found = &found;
-            scope.spawn(move || find_in(settings, *version, name, found));
+            scope.spawn(move || find_in(settings, *version, groups, name, found));
         }
     });
     let mut found = found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -102,9 +113,15 @@ pub(crate) fn find(settings: &Settings, name: &str) -> Vec<Limit> {
     found.into_iter().map(|(_, limit)| limit).collect()
 }
 
-fn find_in(settings: &Settings, version: Version, name: &str, found: &Mutex<Vec<((u8, usize), Limit)>>) {
+fn find_in(
+    settings: &Settings,
+    version: Version,
+    groups: &[&[Probe]],
+    name: &str,
+    found: &Mutex<Vec<((u8, usize), Limit)>>,
+) {
     let wanted = |probe: &&Probe| probe.only.is_none_or(|only| only == version);
-    let probes: Vec<&Probe> = ALL.into_iter().flatten().filter(wanted).collect();
+    let probes: Vec<&Probe> = groups.iter().copied().flatten().filter(wanted).collect();
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..THREADS {
@@ -112,7 +129,7 @@ fn find_in(settings: &Settings, version: Version, name: &str, found: &Mutex<Vec<
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(probe) = probes.get(index) else { break };
-                    let limit = find_one(settings, version, probe, &format!("{name}l{index}"));
+                    let limit = find_one(settings, version, probe, &format!("{name}{index}"));
                     let mut found = found.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                     found.push(((version.level(), index), limit));
                 }

@@ -33,7 +33,6 @@ pub(super) fn largest(
         let how = format!("by trial: {} works, {}", bound.number, bound.whose);
         return Ok(Found::new(bound.number, how));
     }
-    // The first trial again, for what it says when it ends early.
     let (mut low, mut high) = (least, bound.number);
     if !works(low) {
         return Ok(Found::new("unknown", format!("by trial: not even {least} works")));
