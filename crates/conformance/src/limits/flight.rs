@@ -86,7 +86,8 @@ fn sent(cx: &Context, qos: u8) -> Result<Found, Stop> {
     }
     // Clean sessions both: what waits is thrown away with them.
     Ok(if came == published {
-        Found::new(came, format!("by trial: all of {published} come, the bound of this run"))
+        let bound = if published < MESSAGES_MAX { "time" } else { "messages" };
+        Found::new(came, format!("by trial: all of {published} come, the bound of this run in {bound}"))
     } else {
         Found::new(came, format!("by trial: {came} of {published} come"))
     })
