@@ -10,7 +10,7 @@ use colibri_codec::Version;
 
 use crate::statements::statements;
 use crate::tcp::Tcp;
-use crate::{Case, Context, Failure, Report, all_cases};
+use crate::{Case, Context, Failure, Report, all_cases, limits};
 
 /// What is run, and how.
 #[derive(Clone, Debug)]
@@ -19,7 +19,8 @@ pub struct Settings {
     pub address: SocketAddr,
     /// The versions. Default 3.1.1 and 5.0.
     pub versions: Vec<Version>,
-    /// Only cases with this statement (`v5 MQTT-3.1.0-2`, `MQTT-3.1.0-2` or `3.1.0-2`) or area. Default all.
+    /// Only cases with this statement (`v5 MQTT-3.1.0-2`, `MQTT-3.1.0-2` or `3.1.0-2`), area, or name. Default
+    /// all.
     pub filter: Option<String>,
     /// How long an answer may take. Default 5 s. Longer: slow servers pass. Shorter: a silent server is
     /// told sooner.
@@ -27,13 +28,27 @@ pub struct Settings {
     /// How many cases run at the same time. Default 48, most of which wait. More: done sooner. Fewer: fewer
     /// connections at once.
     pub threads: usize,
+    /// Whether the limits of the server are looked for, most of them beside the cases and some after them.
+    /// Default true; a dozen connections at once more, and some seconds.
+    pub limits: bool,
+    /// The largest packet sent in search of a limit, in bytes. Default 16 MiB, of which up to six copies are
+    /// in memory in each version. More: higher limits are found. Less: less memory, here and at the server.
+    pub packet_bound: usize,
 }
 
 impl Settings {
     /// The defaults for this server.
     pub fn new(address: SocketAddr) -> Self {
         let versions = vec![Version::V3_1_1, Version::V5];
-        Self { address, versions, filter: None, patience: Duration::from_secs(5), threads: 48 }
+        Self {
+            address,
+            versions,
+            filter: None,
+            patience: Duration::from_secs(5),
+            threads: 48,
+            limits: true,
+            packet_bound: 16 << 20,
+        }
     }
 
     /// Whether the filter lets no case through.
@@ -44,12 +59,13 @@ impl Settings {
     /// Whether the filter lets a case through.
     fn wants(&self, case: &Case, version: Version) -> bool {
         let Some(filter) = &self.filter else { return true };
-        case.ids_of(version).any(|id| {
-            let short = id.split_once(' ').map_or(id, |(_, short)| short);
-            let spellings = [id, short, short.trim_start_matches("MQTT-")];
-            let area = statements().iter().find(|statement| statement.id == id).map(|found| found.area);
-            spellings.iter().copied().chain(area).any(|spelling| spelling.eq_ignore_ascii_case(filter))
-        })
+        case.name.eq_ignore_ascii_case(filter)
+            || case.ids_of(version).any(|id| {
+                let short = id.split_once(' ').map_or(id, |(_, short)| short);
+                let spellings = [id, short, short.trim_start_matches("MQTT-")];
+                let area = statements().iter().find(|statement| statement.id == id).map(|found| found.area);
+                spellings.iter().copied().chain(area).any(|spelling| spelling.eq_ignore_ascii_case(filter))
+            })
     }
 
     fn jobs(&self) -> Vec<(&'static Case, Version)> {
@@ -110,7 +126,8 @@ pub fn run(settings: &Settings, progress: &(dyn Fn(Progress) + Sync)) -> Result<
     let name = run_name();
     let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let outcomes = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
+    let light = std::thread::scope(|scope| {
+        let limits = settings.limits.then(|| scope.spawn(|| limits::find_light(settings, &name)));
         for _ in 0..settings.threads.clamp(1, jobs.len()) {
             scope.spawn(|| {
                 loop {
@@ -127,11 +144,14 @@ pub fn run(settings: &Settings, progress: &(dyn Fn(Progress) + Sync)) -> Result<
                 }
             });
         }
+        limits.and_then(|limits| limits.join().ok()).unwrap_or_default()
     });
+    let heavy = if settings.limits { limits::find_heavy(settings, &name) } else { Vec::new() };
+    let limits = heavy.into_iter().chain(light).collect();
     let mut outcomes = outcomes.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     outcomes.sort_by_key(|(index, _)| *index);
     let outcomes = outcomes.into_iter().map(|(_, outcome)| outcome).collect();
-    Ok(Report::new(settings, outcomes, started.elapsed()))
+    Ok(Report::new(settings, outcomes, limits, started.elapsed()))
 }
 
 fn run_case(case: &'static Case, version: Version, settings: &Settings, name: &str) -> Outcome {

@@ -12,6 +12,9 @@ use colibri_conformance::{Progress, Settings};
 /// How long an address may take to answer before the next is tried.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// So many cases are a run whose progress is told where no terminal shows it.
+const LONG: usize = 100;
+
 /// What the command line says.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -23,9 +26,25 @@ pub(crate) struct Options {
     #[arg(long, value_name = "VERSION", value_parser = version)]
     version: Option<Version>,
 
-    /// Only the cases of a statement (3.1.0-2) or of an area (will)
-    #[arg(long, value_name = "ID|AREA")]
+    /// Only the cases of a statement (3.1.0-2) or of an area (will), or the one with this name
+    #[arg(long, value_name = "ID|AREA|NAME")]
     filter: Option<String>,
+
+    /// How many seconds an answer may take [default: 5]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..))]
+    patience: Option<u16>,
+
+    /// Looks for the limits of the server with --filter too; without it they are always looked for
+    #[arg(long, conflicts_with = "no_limits")]
+    limits: bool,
+
+    /// Does not look for the limits of the server
+    #[arg(long)]
+    no_limits: bool,
+
+    /// The largest packet sent in search of a limit, in bytes [default: 16777216]
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1000..=268_435_455))]
+    largest_packet: Option<u32>,
 
     /// Writes the report as JSON
     #[arg(long, value_name = "FILE")]
@@ -75,6 +94,13 @@ fn settings(options: &Options) -> Result<Settings, String> {
         settings.versions = vec![version];
     }
     settings.filter.clone_from(&options.filter);
+    if let Some(seconds) = options.patience {
+        settings.patience = Duration::from_secs(seconds.into());
+    }
+    settings.limits = !options.no_limits && (options.limits || options.filter.is_none());
+    if let Some(bytes) = options.largest_packet {
+        settings.packet_bound = usize::try_from(bytes).unwrap_or(usize::MAX);
+    }
     if settings.is_empty() {
         let filter = options.filter.as_deref().unwrap_or_default();
         return Err(format!("no case is about {filter:?}; give a statement such as 3.1.0-2 or an area"));
@@ -95,13 +121,12 @@ fn resolve(server: &str) -> Result<SocketAddr, String> {
 
 /// Runs the suite and writes the reports; whether all holds.
 fn judge(options: &Options, settings: &Settings) -> Result<bool, String> {
-    let report = if std::io::stderr().is_terminal() {
-        let report = colibri_conformance::run(settings, &show);
+    let terminal = std::io::stderr().is_terminal();
+    let report = colibri_conformance::run(settings, &|progress| show(progress, terminal));
+    if terminal {
         eprint!("\r\x1b[K");
-        report?
-    } else {
-        colibri_conformance::run(settings, &|_| {})?
-    };
+    }
+    let report = report?;
     write_if(options.json.as_deref(), || report.to_json())?;
     write_if(options.junit.as_deref(), || report.to_junit())?;
     write_if(options.markdown.as_deref(), || report.to_markdown())?;
@@ -119,7 +144,12 @@ fn write_if(path: Option<&Path>, text: impl FnOnce() -> String) -> Result<(), St
     std::fs::write(path, text()).map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
 
-fn show(progress: Progress) {
+/// One line that changes on a terminal; in a file a line for each quarter of a long run.
+fn show(progress: Progress, terminal: bool) {
     let Progress { done, total, failed } = progress;
-    eprint!("\r\x1b[K{done} of {total} cases, {failed} failed");
+    if terminal {
+        eprint!("\r\x1b[K{done} of {total} cases, {failed} failed");
+    } else if total >= LONG && (done % total.div_ceil(4) == 0 || done == total) {
+        eprintln!("{done} of {total} cases, {failed} failed");
+    }
 }

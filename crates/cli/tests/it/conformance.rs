@@ -46,8 +46,38 @@ fn a_server_that_keeps_a_statement_gives_exit_code_0_and_three_reports() {
     let report: serde_json::Value = serde_json::from_str(&read(&json)).unwrap();
     assert_eq!(report["counts"]["5.0"]["passed"], 1);
     assert_eq!(report["cases"].as_array().unwrap().len(), 2);
+    assert_eq!(report["limits"].as_array().unwrap().len(), 0, "they are not asked for by a filter");
     assert!(read(&junit).contains("<testcase classname=\"v5 MQTT-3.12.4-1\""));
     assert!(read(&markdown).contains("| MQTT-3.12.4-1 | passed |"));
+}
+
+#[test]
+fn the_limits_are_looked_for_up_to_the_packet_that_was_asked_for() {
+    let broker = broker();
+    let address = broker.addresses()[0].to_string();
+    let json = file("limits.json");
+    let ended = run(&[
+        "conformance",
+        &address,
+        "--version",
+        "3.1.1",
+        "--filter",
+        "PINGREQ",
+        "--limits",
+        "--largest-packet",
+        "20000",
+        "--json",
+        json.to_str().unwrap(),
+    ]);
+    broker.stop();
+    broker.join().unwrap();
+    assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{}", ended.stdout);
+    assert!(ended.stdout.contains("Limits of 127.0.0.1:"), "{}", ended.stdout);
+    let report: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&json).unwrap()).unwrap();
+    std::fs::remove_file(&json).unwrap();
+    let found = report["limits"].as_array().unwrap();
+    let packet = found.iter().find(|limit| limit["what"].as_str().unwrap().starts_with("Largest PUBLISH"));
+    assert_eq!(packet.unwrap()["figure"], "20000");
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Bytes in hexadecimal and packets in words, for the report.
 
-use std::fmt::Write;
+use std::fmt::{self, Display, Formatter, Write};
 
 use super::property::{Properties, Value};
-use super::{Content, Kind, Packet};
+use super::{Content, Kind, Packet, Publication};
 
 /// How many bytes are shown of something long.
 const SHOWN_MAX: usize = 64;
@@ -23,13 +23,7 @@ pub fn words(packet: &Packet) -> String {
             add(&mut text, &properties(&connack.properties));
         }
         Content::Publish(publish) => {
-            let id = publish.id.map_or_else(String::new, |id| format!(", id {id}"));
-            let dup = if publish.dup { ", DUP" } else { "" };
-            let retain = if publish.retain { ", RETAIN" } else { "" };
-            let topic = shorten(&String::from_utf8_lossy(&publish.topic));
-            let payload = shorten(&String::from_utf8_lossy(&publish.payload));
-            add(&mut text, &format!(" (QoS {}{id}{dup}{retain}, topic {topic:?}", publish.qos));
-            add(&mut text, &format!(", payload {payload:?}{}", properties(&publish.properties)));
+            add(&mut text, &format!(" ({publish}"));
         }
         Content::Ack(ack) => {
             let properties = properties(&ack.properties);
@@ -46,6 +40,18 @@ pub fn words(packet: &Packet) -> String {
     }
     text.push(')');
     text
+}
+
+impl Display for Publication {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let id = self.id.map_or_else(String::new, |id| format!(", id {id}"));
+        let dup = if self.dup { ", DUP" } else { "" };
+        let retain = if self.retain { ", RETAIN" } else { "" };
+        let topic = shorten(&String::from_utf8_lossy(&self.topic));
+        let payload = shorten(&String::from_utf8_lossy(&self.payload));
+        let properties = properties(&self.properties);
+        write!(f, "QoS {}{id}{dup}{retain}, topic {topic:?}, payload {payload:?}{properties}", self.qos)
+    }
 }
 
 fn add(text: &mut String, more: &str) {

@@ -6,7 +6,7 @@ use super::{Report, Status};
 use crate::run::Verdict;
 
 impl Report {
-    /// The report as a JSON object: the server, the counts, all statements and all cases.
+    /// The report as a JSON object: the server, the counts, all statements, all cases and the limits.
     pub fn to_json(&self) -> String {
         let mut versions = Vec::new();
         for version in &self.versions {
@@ -42,14 +42,22 @@ impl Report {
                  \"milliseconds\": {milliseconds}{more}}}"
             )
         });
+        let limits = self.limits.iter().map(|limit| {
+            let (version, what) = (text(&limit.version.to_string()), text(limit.what));
+            let (figure, found) = (text(&limit.figure), text(&limit.found));
+            format!(
+                "    {{\"version\": {version}, \"what\": {what}, \"figure\": {figure}, \"found\": {found}}}"
+            )
+        });
         format!(
             "{{\n  \"server\": {},\n  \"milliseconds\": {},\n  \"counts\": {{\n{}\n  }},\n  \"statements\": \
-             [\n{}\n  ],\n  \"cases\": [\n{}\n  ]\n}}\n",
+             [\n{}\n  ],\n  \"cases\": [\n{}\n  ],\n  \"limits\": [\n{}\n  ]\n}}\n",
             text(&self.server),
             self.time.as_millis(),
             versions.join(",\n"),
             statements.collect::<Vec<_>>().join(",\n"),
             cases.collect::<Vec<_>>().join(",\n"),
+            limits.collect::<Vec<_>>().join(",\n"),
         )
     }
 }

@@ -4,7 +4,7 @@ use super::{Report, Status, areas};
 use crate::run::Verdict;
 
 impl Report {
-    /// The report as Markdown: counts by area, all statements, and what failed.
+    /// The report as Markdown: counts by area, all statements, the limits, and what failed.
     pub fn to_markdown(&self) -> String {
         let mut out = format!("# Conformance of {}\n", self.server);
         for version in &self.versions {
@@ -23,6 +23,20 @@ impl Report {
                     let id = statement.id.split_once(' ').map_or("", |(_, id)| id);
                     out.push_str(&format!("| {id} | {} | {requirement} |\n", status.name()));
                 }
+            }
+        }
+        for version in &self.versions {
+            let limits: Vec<String> = self
+                .limits_in(*version)
+                .map(|limit| {
+                    let found = limit.found.replace('|', "\\|").replace('\n', " ");
+                    format!("| {} | {} | {found} |\n", limit.what, limit.figure)
+                })
+                .collect();
+            if !limits.is_empty() {
+                let title =
+                    format!("\n## Limits in MQTT {version}\n\n| Limit | Figure | Found |\n|---|---|---|\n");
+                out.push_str(&(title + &limits.concat()));
             }
         }
         for outcome in &self.outcomes {

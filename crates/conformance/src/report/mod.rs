@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use colibri_codec::Version;
 
+use crate::Limit;
 use crate::run::{Outcome, Settings, Verdict};
 use crate::statements::{Role, Statement, statements};
 
@@ -77,19 +78,35 @@ pub struct Report {
     versions: Vec<Version>,
     filtered: bool,
     outcomes: Vec<Outcome>,
+    limits: Vec<Limit>,
     time: Duration,
 }
 
 impl Report {
-    pub(crate) fn new(settings: &Settings, outcomes: Vec<Outcome>, time: Duration) -> Self {
+    pub(crate) fn new(
+        settings: &Settings,
+        outcomes: Vec<Outcome>,
+        limits: Vec<Limit>,
+        time: Duration,
+    ) -> Self {
         let server = settings.address.to_string();
         let (versions, filtered) = (settings.versions.clone(), settings.filter.is_some());
-        Self { server, versions, filtered, outcomes, time }
+        Self { server, versions, filtered, outcomes, limits, time }
     }
 
     /// The cases that ran, in their order.
     pub fn outcomes(&self) -> &[Outcome] {
         &self.outcomes
+    }
+
+    /// The limits of the server, if they were looked for.
+    pub fn limits(&self) -> &[Limit] {
+        &self.limits
+    }
+
+    /// The limits in one version.
+    fn limits_in(&self, version: Version) -> impl Iterator<Item = &Limit> {
+        self.limits.iter().filter(move |limit| limit.version == version)
     }
 
     /// Whether no case failed.

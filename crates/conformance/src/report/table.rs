@@ -3,10 +3,15 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::{Counts, Report, Status, areas};
+use colibri_codec::Version;
+
+use crate::Limit;
 use crate::run::{Outcome, Verdict};
 
 /// The width of the column of areas.
 const AREA_WIDTH: usize = 22;
+/// The width of the column that names the limits.
+const LIMIT_WIDTH: usize = 46;
 
 impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -26,6 +31,9 @@ impl Display for Report {
         for outcome in &self.outcomes {
             detail(f, outcome)?;
         }
+        for version in &self.versions {
+            limits(f, self, *version)?;
+        }
         let failed = self.failed().count();
         let seconds = self.time.as_secs_f32();
         writeln!(f, "{} cases in {seconds:.1} s: {failed} failed.", self.outcomes.len())
@@ -38,6 +46,17 @@ fn row(f: &mut Formatter<'_>, area: &str, counts: &Counts) -> fmt::Result {
         let count = counts.of(status);
         let text = if count == 0 { ".".to_owned() } else { count.to_string() };
         write!(f, "  {text:>width$}", width = status.name().len())?;
+    }
+    writeln!(f)
+}
+
+fn limits(f: &mut Formatter<'_>, report: &Report, version: Version) -> fmt::Result {
+    if report.limits_in(version).next().is_none() {
+        return Ok(());
+    }
+    writeln!(f, "Limits of {} in MQTT {version}", report.server)?;
+    for Limit { what, figure, found, .. } in report.limits_in(version) {
+        writeln!(f, "{what:LIMIT_WIDTH$}  {figure:>10}  {found}")?;
     }
     writeln!(f)
 }

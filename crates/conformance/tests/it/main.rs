@@ -3,5 +3,6 @@
 
 mod broker;
 mod impostor;
+mod limits;
 mod memory;
 mod statements;

@@ -94,6 +94,14 @@ impl Connection for End {
         Sent::Gone
     }
 
+    fn finish(&mut self) {
+        self.link.end();
+    }
+
+    fn now(&self) -> Duration {
+        Duration::from_millis(self.world.now())
+    }
+
     fn receive(&mut self, time: Duration) -> Received {
         let end = self.world.now() + millis(time);
         self.world.run();
