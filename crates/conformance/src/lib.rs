@@ -1,4 +1,4 @@
-//! Every numbered statement of MQTT 3.1.1 and 5.0, tested over TCP against any server.
+//! Every numbered statement of MQTT 3.1.1 and 5.0, tested over TCP against any server and any client.
 //!
 //! [`run`] goes through the cases and returns a [`Report`]. A case speaks through a [`Peer`], which writes
 //! and reads bytes with the hand-made packets of [`raw`]: nothing here depends on what our codec takes for
@@ -7,6 +7,7 @@
 
 mod case;
 mod cases;
+pub mod client;
 mod context;
 mod failure;
 mod flows;
@@ -16,10 +17,10 @@ mod report;
 mod run;
 mod statements;
 
-pub use case::{Case, all_cases};
+pub use case::{Case, Heading, all_cases, all_client_cases};
 pub use context::Context;
 pub use failure::{Failure, Stop};
 pub use peer::Peer;
 pub use report::{Counts, Report, Status};
-pub use run::{Outcome, Progress, Settings, Verdict, run};
+pub use run::{Outcome, Progress, Settings, Subject, Verdict, run};
 pub use statements::{Role, Statement, statements};

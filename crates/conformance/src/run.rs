@@ -7,14 +7,25 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use colibri_codec::Version;
 
+use crate::case::Heading;
+use crate::client::{Program, Stage};
 use crate::statements::statements;
-use crate::{Case, Context, Failure, Report, Stop, all_cases};
+use crate::{Context, Failure, Report, Stop, all_cases, all_client_cases};
+
+/// What is tested.
+#[derive(Clone, Debug)]
+pub enum Subject {
+    /// A server, to which the suite connects.
+    Server(SocketAddr),
+    /// A client, which the suite starts and whose server it is.
+    Client(Program),
+}
 
 /// What is run, and how.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The server.
-    pub address: SocketAddr,
+    /// What is tested.
+    pub subject: Subject,
     /// The versions. Default 3.1.1 and 5.0.
     pub versions: Vec<Version>,
     /// Only cases with this statement (`v5 MQTT-3.1.0-2`, `MQTT-3.1.0-2` or `3.1.0-2`) or area. Default all.
@@ -30,8 +41,17 @@ pub struct Settings {
 impl Settings {
     /// The defaults for this server.
     pub fn new(address: SocketAddr) -> Self {
+        Self::about(Subject::Server(address))
+    }
+
+    /// The defaults for the client that this program starts.
+    pub fn for_client(program: Program) -> Self {
+        Self::about(Subject::Client(program))
+    }
+
+    fn about(subject: Subject) -> Self {
         let versions = vec![Version::V3_1_1, Version::V5];
-        Self { address, versions, filter: None, patience: Duration::from_secs(5), threads: 48 }
+        Self { subject, versions, filter: None, patience: Duration::from_secs(5), threads: 48 }
     }
 
     /// Whether the filter lets no case through.
@@ -40,9 +60,9 @@ impl Settings {
     }
 
     /// Whether the filter lets a case through.
-    fn wants(&self, case: &Case, version: Version) -> bool {
+    fn wants(&self, heading: Heading, version: Version) -> bool {
         let Some(filter) = &self.filter else { return true };
-        case.ids_of(version).any(|id| {
+        heading.ids_of(version).any(|id| {
             let short = id.split_once(' ').map_or(id, |(_, short)| short);
             let spellings = [id, short, short.trim_start_matches("MQTT-")];
             let area = statements().iter().find(|statement| statement.id == id).map(|found| found.area);
@@ -50,18 +70,42 @@ impl Settings {
         })
     }
 
-    fn jobs(&self) -> Vec<(&'static Case, Version)> {
-        let both = |case| self.versions.iter().map(move |version| (case, *version));
-        let jobs =
-            all_cases().flat_map(both).filter(|(case, version)| case.ids_of(*version).next().is_some());
-        jobs.filter(|(case, version)| self.wants(case, *version)).collect()
+    fn jobs(&self) -> Vec<Job> {
+        let both = |case: (Heading, Script)| self.versions.iter().map(move |version| (case, *version));
+        let cases: Vec<(Heading, Script)> = match &self.subject {
+            Subject::Server(_) => {
+                all_cases().map(|case| (case.heading(), Script::Server(case.run))).collect()
+            }
+            Subject::Client(_) => {
+                all_client_cases().map(|case| (case.heading(), Script::Client(case.run))).collect()
+            }
+        };
+        let jobs = cases.into_iter().flat_map(both);
+        let jobs = jobs.map(|((heading, script), version)| Job { heading, script, version });
+        let jobs = jobs.filter(|job| job.heading.ids_of(job.version).next().is_some());
+        jobs.filter(|job| self.wants(job.heading, job.version)).collect()
     }
+}
+
+/// A case that is to run in a version.
+#[derive(Clone, Copy, Debug)]
+struct Job {
+    heading: Heading,
+    script: Script,
+    version: Version,
+}
+
+/// See [`Case::run`].
+#[derive(Clone, Copy, Debug)]
+enum Script {
+    Server(fn(&Context) -> Result<(), Stop>),
+    Client(fn(&Stage) -> Result<(), Stop>),
 }
 
 /// How a case ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The server does what the statements ask for.
+    /// The server or client does what the statements ask for.
     Passed,
     /// It does something else.
     Failed(Box<Failure>),
@@ -73,7 +117,7 @@ pub enum Verdict {
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// The case.
-    pub case: &'static Case,
+    pub case: Heading,
     /// In which version it ran.
     pub version: Version,
     /// How it ended.
@@ -96,14 +140,20 @@ pub struct Progress {
 /// Runs all cases that the settings ask for and tells `progress` after each of them.
 ///
 /// # Errors
-/// A sentence, if the server does not take connections or the filter lets no case through.
+/// A sentence, if the server does not take connections, the client cannot be started, or the filter lets no
+/// case through.
 pub fn run(settings: &Settings, progress: &(dyn Fn(Progress) + Sync)) -> Result<Report, String> {
     let jobs = settings.jobs();
     if jobs.is_empty() {
         return Err(format!("no case is about {:?}", settings.filter.as_deref().unwrap_or_default()));
     }
-    TcpStream::connect_timeout(&settings.address, settings.patience)
-        .map_err(|error| format!("{} takes no connection: {error}", settings.address))?;
+    match &settings.subject {
+        Subject::Server(address) => {
+            TcpStream::connect_timeout(address, settings.patience)
+                .map_err(|error| format!("{address} takes no connection: {error}"))?;
+        }
+        Subject::Client(program) => program.check()?,
+    }
     let started = Instant::now();
     let name = run_name();
     let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -113,8 +163,8 @@ pub fn run(settings: &Settings, progress: &(dyn Fn(Progress) + Sync)) -> Result<
             scope.spawn(|| {
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some((case, version)) = jobs.get(index) else { break };
-                    let outcome = run_case(case, *version, settings, &format!("{name}x{index}"));
+                    let Some(job) = jobs.get(index) else { break };
+                    let outcome = run_job(*job, settings, &format!("{name}x{index}"));
                     if matches!(outcome.verdict, Verdict::Failed(_)) {
                         failed.fetch_add(1, Ordering::Relaxed);
                     }
@@ -132,16 +182,28 @@ pub fn run(settings: &Settings, progress: &(dyn Fn(Progress) + Sync)) -> Result<
     Ok(Report::new(settings, outcomes, started.elapsed()))
 }
 
-fn run_case(case: &'static Case, version: Version, settings: &Settings, name: &str) -> Outcome {
-    let (address, patience) = (settings.address, settings.patience);
-    let context = Context { address, version, patience, name: name.to_owned() };
+fn run_job(job: Job, settings: &Settings, name: &str) -> Outcome {
+    let Job { heading, script, version } = job;
+    let patience = settings.patience;
     let started = Instant::now();
-    let verdict = match (case.run)(&context) {
+    let ended = match (&settings.subject, script) {
+        (Subject::Server(address), Script::Server(run)) => {
+            run(&Context { address: *address, version, patience, name: name.to_owned() })
+        }
+        (Subject::Client(program), Script::Client(run)) => {
+            let stage = Stage::new(program.clone(), version, patience);
+            run(&stage).map_err(|stop| stage.with_commands(stop))
+        }
+        (Subject::Server(_), Script::Client(_)) | (Subject::Client(_), Script::Server(_)) => {
+            Err(Stop::NotApplicable("the case is about the other end".to_owned()))
+        }
+    };
+    let verdict = match ended {
         Ok(()) => Verdict::Passed,
         Err(Stop::Failed(failure)) => Verdict::Failed(failure),
         Err(Stop::NotApplicable(evidence)) => Verdict::NotApplicable(evidence),
     };
-    Outcome { case, version, verdict, time: started.elapsed() }
+    Outcome { case: heading, version, verdict, time: started.elapsed() }
 }
 
 /// Seven letters and digits that no other run in half a year has: names of its own keep runs apart on one

@@ -2,8 +2,8 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::{Counts, Report, Status, areas};
-use crate::run::{Outcome, Verdict};
+use super::{Counts, Report, areas};
+use crate::run::{Outcome, Subject, Verdict};
 
 /// The width of the column of areas.
 const AREA_WIDTH: usize = 22;
@@ -11,16 +11,20 @@ const AREA_WIDTH: usize = 22;
 impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         for version in &self.versions {
-            writeln!(f, "MQTT {version} at {}, statements by area", self.server)?;
+            let preposition = match self.subject {
+                Subject::Server(_) => "at",
+                Subject::Client(_) => "in",
+            };
+            writeln!(f, "MQTT {version} {preposition} {}, statements by area", self.subject())?;
             write!(f, "{:AREA_WIDTH$}", "")?;
-            for status in Status::ALL {
+            for status in self.statuses() {
                 write!(f, "  {}", status.name())?;
             }
             writeln!(f)?;
             for (area, counts) in areas(self, *version) {
-                row(f, area, &counts)?;
+                row(f, self, area, &counts)?;
             }
-            row(f, "all", &self.counts(*version))?;
+            row(f, self, "all", &self.counts(*version))?;
             writeln!(f)?;
         }
         for outcome in &self.outcomes {
@@ -32,9 +36,9 @@ impl Display for Report {
     }
 }
 
-fn row(f: &mut Formatter<'_>, area: &str, counts: &Counts) -> fmt::Result {
+fn row(f: &mut Formatter<'_>, report: &Report, area: &str, counts: &Counts) -> fmt::Result {
     write!(f, "{area:AREA_WIDTH$}")?;
-    for status in Status::ALL {
+    for status in report.statuses() {
         let count = counts.of(status);
         let text = if count == 0 { ".".to_owned() } else { count.to_string() };
         write!(f, "  {text:>width$}", width = status.name().len())?;
