@@ -14,5 +14,5 @@ mod stage;
 pub use process::{Client, Ended};
 pub use program::Program;
 pub use running::kill_all;
-pub use server::{End, answer, expect_end, refuses, session};
+pub use server::{End, answer, expect_end, refuses, session, should_end};
 pub use stage::Stage;

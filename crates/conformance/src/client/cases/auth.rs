@@ -80,7 +80,7 @@ fn challenged(stage: &Stage) -> Result<(Client, Peer, Packet), Stop> {
             Err(Stop::NotApplicable("the client disconnects when AUTH 0x18 comes".to_owned()))
         }
         Event::Packet(packet) => Err(peer.fail_with("AUTH, or the end of the connection", &packet)),
-        Event::Silence => Err(peer.fail("AUTH, or the end of the connection", "nothing")),
+        Event::Silence => Err(Stop::NotApplicable("the client does not answer AUTH 0x18".to_owned())),
     }
 }
 

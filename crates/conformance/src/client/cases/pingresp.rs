@@ -1,6 +1,6 @@
 //! Cases of PINGRESP: what the client makes of a wrong one.
 
-use crate::client::{Stage, expect_end};
+use crate::client::{Stage, should_end};
 use crate::{Case, Stop};
 
 /// All of them.
@@ -13,5 +13,5 @@ pub(super) const CASES: &[Case<Stage>] = &[Case {
 fn flags(stage: &Stage) -> Result<(), Stop> {
     let (_client, mut peer) = stage.subscribed(&["-t", "a/b"])?;
     peer.send(&[0xD1, 0x00])?;
-    expect_end(&mut peer, &[0x80, 0x81, 0x82]).map(drop)
+    should_end(&mut peer, &[0x80, 0x81, 0x82]).map(drop)
 }

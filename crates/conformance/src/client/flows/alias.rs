@@ -1,6 +1,6 @@
 //! Topic Aliases in both directions (section 3.3.2.3.4 of 5.0).
 
-use crate::client::{Client, Stage, answer, expect_end};
+use crate::client::{Client, Stage, answer, should_end};
 use crate::peer::Event;
 use crate::raw::property::{id, two};
 use crate::raw::{Publish, connack};
@@ -119,14 +119,14 @@ fn ends_with_connection(stage: &Stage) -> Result<(), Stop> {
     peer.cut();
     let mut peer = client.resume()?;
     peer.send(&Publish::new("", "b").property(two(id::TOPIC_ALIAS, 1)))?;
-    expect_end(&mut peer, &[0x80, 0x82, 0x94]).map(drop)
+    should_end(&mut peer, &[0x80, 0x82, 0x94]).map(drop)
 }
 
 fn wrong_alias_comes(stage: &Stage) -> Result<(), Stop> {
     for alias in [0, 6] {
         let (_client, mut peer) = taking(stage)?;
         peer.send(&Publish::new("one", "a").property(two(id::TOPIC_ALIAS, alias)))?;
-        expect_end(&mut peer, &[0x80, 0x81, 0x82, 0x94])?;
+        should_end(&mut peer, &[0x80, 0x81, 0x82, 0x94])?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The layout of what the client sends: fixed-header flags, lengths, properties.
 
-use crate::client::{Stage, answer, expect_end, session};
+use crate::client::{Stage, answer, session, should_end};
 use crate::peer::Event;
 use crate::raw::property::{id, two};
 use crate::raw::{Kind, PINGRESP, Packet, Publish, connack, hex, pubrel, words};
@@ -128,7 +128,7 @@ fn no_packet(stage: &Stage) -> Result<(), Stop> {
     for bytes in wrong {
         let (_client, mut peer) = stage.subscribed(&["-t", "a/b"])?;
         peer.send(&bytes.to_vec())?;
-        expect_end(&mut peer, &[0x80, 0x81, 0x82])?;
+        should_end(&mut peer, &[0x80, 0x81, 0x82])?;
     }
     Ok(())
 }
