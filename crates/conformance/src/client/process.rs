@@ -37,6 +37,11 @@ pub struct Ended {
 }
 
 impl Ended {
+    /// Whether it tells of a failure: some programs end with code 0 and an error on stderr.
+    pub fn complains(&self) -> bool {
+        self.code != Some(0) || !self.complaint.is_empty()
+    }
+
     /// As the report says it.
     pub fn words(&self) -> String {
         let code = self.code.map_or_else(|| "no exit code".to_owned(), |code| format!("exit code {code}"));

@@ -129,17 +129,28 @@ pub fn refuses(client: &mut Client, expected: &str, wrong: impl Fn(&Packet) -> b
     loop {
         let mut peer = match client.next_move() {
             Move::Connected(stream) => client.peer(stream)?,
-            // Some end with code 0 and an error on stderr.
-            Move::Ended(ended) if ended.code == Some(0) && ended.complaint.is_empty() => {
-                return Err(Stop::failed("", expected, ended.words()));
-            }
-            Move::Ended(ended) => return Ok(ended),
+            Move::Ended(ended) if ended.complains() => return Ok(ended),
+            Move::Ended(ended) => return Err(Stop::failed("", expected, ended.words())),
             Move::Nothing => return Err(Stop::failed("", expected, "it runs on")),
         };
         while let Event::Packet(packet) = peer.next_event()? {
             judge(&peer, &packet)?;
             answer(&mut peer, &packet)?;
         }
+    }
+}
+
+/// The CONNECT of the client; none if it refuses to connect and says so.
+pub(crate) fn connect_or_refusal(client: &mut Client) -> Result<Option<(Peer, Packet)>, Stop> {
+    match client.next_move() {
+        Move::Connected(stream) => {
+            let mut peer = client.peer(stream)?;
+            let packet = peer.expect(Kind::Connect)?;
+            Ok(Some((peer, packet)))
+        }
+        Move::Ended(ended) if ended.complains() => Ok(None),
+        Move::Ended(ended) => Err(Stop::failed("", "CONNECT, or an error", ended.words())),
+        Move::Nothing => Err(Stop::failed("", "CONNECT, or an error", "nothing")),
     }
 }
 

@@ -3,8 +3,9 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
+use crate::client::server::connect_or_refusal;
 use crate::client::{Stage, refuses, session};
-use crate::raw::{Hello, Kind, Packet, connack};
+use crate::raw::{Hello, Packet, connack};
 use crate::{Case, Peer, Stop};
 
 /// All of them.
@@ -181,19 +182,13 @@ fn password_alone(stage: &Stage) -> Result<(), Stop> {
             format!("flags 0x{:02X}", hello.flags),
         );
     }
-    // Leaving the password out is right too, and then the client runs on.
+    // Leaving the password out is right too.
     let wrong = |hello: &Hello| hello.flags & 0xC0 == 0x40;
-    match client.accept() {
-        Ok(mut peer) => {
-            let packet = peer.expect(Kind::Connect)?;
-            let wrong = packet.connect().is_some_and(wrong);
-            if wrong {
-                Err(peer.fail_with("no Password Flag without User Name Flag", &packet))
-            } else {
-                Ok(())
-            }
+    match connect_or_refusal(&mut client)? {
+        Some((peer, packet)) if packet.connect().is_some_and(wrong) => {
+            Err(peer.fail_with("no Password Flag without User Name Flag", &packet))
         }
-        Err(stop) => client.expect_exit().map(drop).map_err(|_| stop),
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -227,14 +222,12 @@ fn client_id(stage: &Stage) -> Result<(), Stop> {
 
 fn empty_client_id(stage: &Stage) -> Result<(), Stop> {
     let mut client = stage.subscriber(&["-t", "a/b", "-i", "", "-c"])?;
-    let clean =
-        |packet: &Packet| packet.connect().is_some_and(|hello| hello.client_id.is_empty() && !hello.clean());
-    match client.accept() {
-        Ok(mut peer) => {
-            let packet = peer.expect(Kind::Connect)?;
-            if clean(&packet) { Err(peer.fail_with("Clean Session 1", &packet)) } else { Ok(()) }
+    let wrong = |hello: &Hello| hello.client_id.is_empty() && !hello.clean();
+    match connect_or_refusal(&mut client)? {
+        Some((peer, packet)) if packet.connect().is_some_and(wrong) => {
+            Err(peer.fail_with("Clean Session 1", &packet))
         }
-        Err(stop) => client.expect_exit().map(drop).map_err(|_| stop),
+        Some(_) | None => Ok(()),
     }
 }
 

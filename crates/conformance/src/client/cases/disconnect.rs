@@ -23,7 +23,7 @@ pub(super) const CASES: &[Case<Stage>] = &[
     },
     Case {
         ids: &["v5 MQTT-3.14.1-1", "v5 MQTT-4.13.2-1"],
-        name: "A DISCONNECT with flags is answered with DISCONNECT 0x81",
+        name: "A client answers a DISCONNECT that has flags with DISCONNECT 0x81",
         run: flags,
     },
     Case {
