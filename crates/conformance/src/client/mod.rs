@@ -10,6 +10,7 @@ mod program;
 mod running;
 mod server;
 mod stage;
+mod websocket;
 
 pub use process::{Client, Ended};
 pub use program::Program;

@@ -6,3 +6,4 @@ mod impostor;
 mod impostor_client;
 mod scripted_client;
 mod statements;
+mod websocket_client;

@@ -16,19 +16,22 @@ use colibri_conformance::raw::{
 };
 
 /// Says that the binary is to be the client, and which fault it has.
-const FAULT: &str = "COLIBRI_SCRIPTED_CLIENT";
+pub(crate) const FAULT: &str = "COLIBRI_SCRIPTED_CLIENT";
 
-/// The command that starts it with this fault. What stands behind `--` are test names to the test harness,
-/// and there are none of these.
+/// The command that starts this client with this fault.
 pub(crate) fn program(fault: &str) -> Program {
+    command(module_path!(), fault)
+}
+
+/// The command that starts the client of a module's test `play`. What stands behind `--` are test names to the
+/// test harness, and there are none of these.
+pub(crate) fn command(module: &str, fault: &str) -> Program {
     let binary = std::env::current_exe().unwrap();
     let binary = binary.to_str().unwrap();
-    let test = "scripted_client::play";
-    Program::new(&format!(
-        "env {FAULT}={} {binary} --exact {test} --nocapture -- {{verb}}",
-        fault.replace(' ', "_")
-    ))
-    .unwrap()
+    let module = module.split_once("::").unwrap().1;
+    let fault = fault.replace(' ', "_");
+    let command = format!("env {FAULT}={fault} {binary} --exact {module}::play --nocapture -- {{verb}}");
+    Program::new(&command).unwrap()
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod session;
 mod text;
 mod topics;
 mod transport;
+mod websocket;
 
 use super::Stage;
 use crate::Case;
@@ -28,4 +29,5 @@ pub(crate) const ALL: &[&[Case<Stage>]] = &[
     flow_control::CASES,
     alias::CASES,
     transport::CASES,
+    websocket::CASES,
 ];

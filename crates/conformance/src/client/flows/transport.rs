@@ -1,32 +1,17 @@
-//! The transport: a stream without borders, over TCP and, where the client has it, over WebSocket.
+//! The transport: a stream without borders.
 
 use std::time::Duration;
 
-use crate::client::server::knows;
 use crate::client::{Stage, answer};
 use crate::raw::{Encode, Kind, Publish, connack};
 use crate::{Case, Peer, Stop};
 
 /// All of them.
-pub(super) const CASES: &[Case<Stage>] = &[
-    Case {
-        ids: &["v3.1.1 MQTT-7.1.2-1", "v5 MQTT-4.2.0-1"],
-        name: "A client works over TCP when the server's packets come byte by byte",
-        run: byte_by_byte,
-    },
-    Case {
-        ids: &[
-            "v3.1.1 MQTT-6.0.0-1",
-            "v3.1.1 MQTT-6.0.0-2",
-            "v3.1.1 MQTT-6.0.0-3",
-            "v5 MQTT-6.0.0-1",
-            "v5 MQTT-6.0.0-2",
-            "v5 MQTT-6.0.0-3",
-        ],
-        name: "A client with WebSocket offers the subprotocol mqtt and speaks in binary frames",
-        run: websocket,
-    },
-];
+pub(super) const CASES: &[Case<Stage>] = &[Case {
+    ids: &["v3.1.1 MQTT-7.1.2-1", "v5 MQTT-4.2.0-1"],
+    name: "A client works over TCP when the server's packets come byte by byte",
+    run: byte_by_byte,
+}];
 
 /// How far the bytes are apart.
 const GAP: Duration = Duration::from_millis(3);
@@ -46,14 +31,4 @@ fn byte_by_byte(stage: &Stage) -> Result<(), Stop> {
     drip(&mut peer, &Publish::new("a/b", "slowly").qos(1, 7).encode(stage.version()))?;
     peer.expect_ack(Kind::Puback, 7)?;
     client.expect_line("slowly")
-}
-
-fn websocket(stage: &Stage) -> Result<(), Stop> {
-    match knows(stage, &["-t", "a/b", "--ws"])? {
-        Err(complaint) => {
-            let text = format!("the client has no --ws: it ends with {complaint}");
-            Err(Stop::NotApplicable(text))
-        }
-        Ok(()) => Err(Stop::NotApplicable("the client ignores --ws".to_owned())),
-    }
 }
