@@ -15,5 +15,5 @@ mod websocket;
 pub use process::{Client, Ended};
 pub use program::Program;
 pub use running::kill_all;
-pub use server::{End, answer, expect_end, refuses, session, should_end};
+pub(crate) use server::{End, answer, expect_end, refuses, session, should_end};
 pub use stage::Stage;

@@ -11,7 +11,7 @@ use crate::raw::{
 use crate::{Peer, Stop};
 
 /// Answers a packet of a client as a server does that has nothing against it.
-pub fn answer(peer: &mut Peer, packet: &Packet) -> Result<(), Stop> {
+pub(crate) fn answer(peer: &mut Peer, packet: &Packet) -> Result<(), Stop> {
     match (&packet.content, packet.kind()) {
         (Content::Connect(_), _) => peer.send(&connack(0, 0)),
         (Content::Publish(publish), _) => match (publish.qos, publish.id) {
@@ -41,7 +41,7 @@ pub(super) fn grant(peer: &mut Peer, packet: &Packet) -> Result<(), Stop> {
 }
 
 /// All packets of the client's next connection, to each of which it got a polite answer, until it closes.
-pub fn session(client: &mut Client) -> Result<Vec<Packet>, Stop> {
+pub(crate) fn session(client: &mut Client) -> Result<Vec<Packet>, Stop> {
     let mut peer = client.accept()?;
     let mut packets = vec![peer.expect(Kind::Connect)?];
     peer.send(&connack(0, 0))?;
@@ -65,7 +65,7 @@ fn readable(peer: &Peer, packet: &Packet) -> Result<(), Stop> {
 
 /// How a connection ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum End {
+pub(crate) enum End {
     /// Without a word.
     Plain,
     /// After this DISCONNECT.
@@ -74,7 +74,7 @@ pub enum End {
 
 /// The client ends the connection: in 5.0 a DISCONNECT with one of these codes may come first, in 3.1.1 one
 /// without a code. What it asks for on its own account, such as a SUBSCRIBE on a new connection, may come too.
-pub fn expect_end(peer: &mut Peer, codes: &[u8]) -> Result<End, Stop> {
+pub(crate) fn expect_end(peer: &mut Peer, codes: &[u8]) -> Result<End, Stop> {
     let expected = format!("the end of the connection, before which DISCONNECT [{}] may come", hex(codes));
     let mut end = End::Plain;
     loop {
@@ -98,7 +98,7 @@ pub fn expect_end(peer: &mut Peer, codes: &[u8]) -> Result<End, Stop> {
 
 /// The client ends the connection because of a packet that breaks the rules. In 3.1.1 it must, as in
 /// [`expect_end`]. In 5.0 it should [section 4.13.1], and how closely it looks is its own affair.
-pub fn should_end(peer: &mut Peer, codes: &[u8]) -> Result<End, Stop> {
+pub(crate) fn should_end(peer: &mut Peer, codes: &[u8]) -> Result<End, Stop> {
     if peer.version() != Version::V5 {
         return expect_end(peer, codes);
     }
@@ -120,7 +120,11 @@ pub fn should_end(peer: &mut Peer, codes: &[u8]) -> Result<End, Stop> {
 
 /// The client refuses: it says so and ends, and on whatever connection it opens it sends no packet that
 /// `wrong` tells of.
-pub fn refuses(client: &mut Client, expected: &str, wrong: impl Fn(&Packet) -> bool) -> Result<Ended, Stop> {
+pub(crate) fn refuses(
+    client: &mut Client,
+    expected: &str,
+    wrong: impl Fn(&Packet) -> bool,
+) -> Result<Ended, Stop> {
     client.hush();
     let expected = format!("the client ends with an error, and {expected}");
     let judge = |peer: &Peer, packet: &Packet| {

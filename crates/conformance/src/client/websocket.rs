@@ -148,7 +148,7 @@ impl WebSocket {
             if let Some(packet) = packet {
                 self.bytes.drain(..packet.bytes.len());
                 let right = packet.kind() == kind;
-                return if right { Ok(packet) } else { Err(self.fail(&kind.name(), &words(&packet))) };
+                return if right { Ok(packet) } else { Err(self.fail(&kind.name(), words(&packet))) };
             }
             match self.next_frame()? {
                 Some((BINARY | CONTINUATION, payload)) => self.bytes.extend(payload),

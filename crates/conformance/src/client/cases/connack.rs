@@ -8,7 +8,7 @@ use crate::raw::property::{byte, four, id};
 use crate::raw::{Kind, Publication, connack};
 use crate::{Case, Stop};
 
-/// How long a client has that sends packets without waiting for CONNACK.
+/// How long a client has to send what it should not, or need not wait with.
 const EARLY: Duration = Duration::from_millis(300);
 
 /// All of them.
@@ -30,7 +30,7 @@ pub(super) const CASES: &[Case<Stage>] = &[
     },
     Case {
         ids: &["v5 MQTT-3.2.2-15"],
-        name: "A client sends no PUBLISH above the server's Maximum Packet Size",
+        name: "A client sends no packet above the server's Maximum Packet Size",
         run: maximum_packet_size,
     },
     Case {
@@ -92,6 +92,19 @@ fn maximum_packet_size(stage: &Stage) -> Result<(), Stop> {
     for qos in ["0", "1", "2"] {
         let property = four(id::MAXIMUM_PACKET_SIZE, 20);
         told(stage, property, &["-q", qos], |_| true, "no PUBLISH of more than 20 bytes")?;
+    }
+    let filter = "a/filter/that/is/longer/than/the/server/takes";
+    for flags in [&["-t", filter][..], &["-t", "a", "-U", filter]] {
+        let mut client = stage.subscriber(flags)?;
+        let limit = connack(0, 0).property(four(id::MAXIMUM_PACKET_SIZE, 20));
+        let (mut peer, _) = client.serve_with(&limit)?;
+        // Whether the client then ends or runs on without the filter is its own affair.
+        while let Event::Packet(packet) = peer.next_within(EARLY)? {
+            if packet.bytes.len() > 20 {
+                return Err(peer.fail_with("no packet of more than 20 bytes", &packet));
+            }
+            answer(&mut peer, &packet)?;
+        }
     }
     Ok(())
 }
