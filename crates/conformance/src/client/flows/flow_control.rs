@@ -62,8 +62,8 @@ fn full(stage: &Stage, qos: &str) -> Result<(Client, Peer, u16, u16), Stop> {
     for line in ["one", "two", "three", "four", "five"] {
         client.say(line);
     }
-    let one = peer.expect_payload("one")?.id.unwrap_or(0);
-    let two = peer.expect_payload("two")?.id.unwrap_or(0);
+    let one = publish(&mut peer, "one")?;
+    let two = publish(&mut peer, "two")?;
     nothing_more(&mut peer)?;
     Ok((client, peer, one, two))
 }

@@ -97,7 +97,7 @@ fn long_silence(stage: &Stage) -> Result<(), Stop> {
     let flags = [&["-i", "conformance", "-t", "a/b", "-q", "2", "-k", "5"], expiry].concat();
     let mut client = stage.subscriber(&flags)?;
     let (mut peer, _) = client.serve_with(&connack(0, 0).property(two(id::SERVER_KEEP_ALIVE, 1)))?;
-    let packet = peer.expect(Kind::Subscribe)?;
+    let packet = peer.find(Kind::Subscribe)?;
     answer(&mut peer, &packet)?;
     peer.send(&Publish::new("a/b", "one").qos(2, 7))?;
     peer.expect_ack(Kind::Pubrec, 7)?;
