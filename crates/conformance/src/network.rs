@@ -21,7 +21,7 @@ pub trait Network: Debug {
     fn slack(&self) -> Duration;
 }
 
-/// The client's end of a connection, which is closed when it is dropped.
+/// The suite's end of a connection, which is closed when it is dropped.
 pub trait Connection: Debug {
     /// Sends all of this. That the connection has ended is not told here but by what is received, since a
     /// server that is gone may have left a last word.

@@ -1,4 +1,4 @@
-//! A connection to the server that sends any bytes and says what it expects to come back.
+//! A connection to the end under test that sends any bytes and says what it expects to come back.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub enum Event {
     Silence,
 }
 
-/// A connection to the server.
+/// A connection to the server under test, or from the client under test.
 #[derive(Debug)]
 pub struct Peer {
     connection: Box<dyn Connection>,
@@ -69,6 +69,11 @@ impl Peer {
             fences: 0,
             connack: Connack::default(),
         }
+    }
+
+    /// The version that is spoken.
+    pub fn version(&self) -> Version {
+        self.version
     }
 
     /// The CONNACK that [`Peer::expect_connack`] read.
@@ -218,6 +223,8 @@ impl Peer {
             | Content::Ack(_)
             | Content::Answer(_)
             | Content::Reason(..)
+            | Content::Connect(_)
+            | Content::Request(_)
             | Content::Other
             | Content::Unreadable => Err(self.fail_with("CONNACK with code 0x00", &packet)),
         }

@@ -1,4 +1,4 @@
-//! `colibri conformance`: tests which statements of the standards a server keeps.
+//! `colibri conformance`: tests which statements of the standards a server or a client keeps.
 
 use std::io::{IsTerminal, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -7,7 +7,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use colibri_codec::Version;
+use colibri_conformance::client::{Program, kill_all};
 use colibri_conformance::{Progress, Settings};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 /// How long an address may take to answer before the next is tried.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -19,8 +22,13 @@ const LONG: usize = 100;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// The server
-    #[arg(value_name = "HOST:PORT")]
-    server: String,
+    #[arg(value_name = "HOST:PORT", required_unless_present = "client", conflicts_with = "client")]
+    server: Option<String>,
+
+    /// Tests a client instead, for which the suite is the server. In its command {verb} becomes pub or sub, and
+    /// flags of mosquitto_pub and mosquitto_sub are added: 'mosquitto_{verb}' [default: this colibri]
+    #[arg(long, value_name = "COMMAND", num_args = 0..=1)]
+    client: Option<Option<String>>,
 
     /// Only this version, 3.1.1 or 5.0 [default: both]
     #[arg(long, value_name = "VERSION", value_parser = version)]
@@ -35,7 +43,7 @@ pub(crate) struct Options {
     patience: Option<u16>,
 
     /// Looks for the limits of the server with --filter too; without it they are always looked for
-    #[arg(long, conflicts_with = "no_limits")]
+    #[arg(long, conflicts_with_all = ["no_limits", "client"])]
     limits: bool,
 
     /// Does not look for the limits of the server
@@ -68,8 +76,8 @@ fn version(text: &str) -> Result<Version, &'static str> {
     }
 }
 
-/// Runs the suite. The exit code is 0 if every statement tested holds, 1 if one does not or the server
-/// cannot be reached, 2 if the command line is wrong.
+/// Runs the suite. The exit code is 0 if every statement tested holds, 1 if one does not, the server
+/// cannot be reached or the client cannot be started, 2 if the command line is wrong.
 pub(crate) fn run(options: &Options) -> ExitCode {
     let settings = match settings(options) {
         Ok(settings) => settings,
@@ -89,7 +97,11 @@ pub(crate) fn run(options: &Options) -> ExitCode {
 }
 
 fn settings(options: &Options) -> Result<Settings, String> {
-    let mut settings = Settings::new(resolve(&options.server)?);
+    let mut settings = match (&options.client, &options.server) {
+        (Some(command), _) => Settings::for_client(program(command.as_deref())?),
+        (None, Some(server)) => Settings::new(resolve(server)?),
+        (None, None) => return Err("name a server by HOST:PORT, or a client by --client".to_owned()),
+    };
     if let Some(version) = options.version {
         settings.versions = vec![version];
     }
@@ -108,6 +120,28 @@ fn settings(options: &Options) -> Result<Settings, String> {
     Ok(settings)
 }
 
+/// The client's command, or our own.
+fn program(command: Option<&str>) -> Result<Program, String> {
+    let Some(command) = command else {
+        let own = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
+        return Ok(Program::with_subcommands(own, "colibri {verb}"));
+    };
+    Program::new(command)
+}
+
+/// Kills the clients under test when the suite itself is told to end, and ends it.
+fn watch_signals() -> Result<(), String> {
+    let signals = Signals::new([SIGINT, SIGTERM]);
+    let mut signals = signals.map_err(|error| format!("cannot watch for signals: {error}"))?;
+    std::thread::spawn(move || {
+        if let Some(signal) = signals.forever().next() {
+            kill_all();
+            std::process::exit(128 + signal);
+        }
+    });
+    Ok(())
+}
+
 /// The first address that takes connections: `localhost` has two of them, and a server often only one.
 fn resolve(server: &str) -> Result<SocketAddr, String> {
     let addresses = server
@@ -121,6 +155,9 @@ fn resolve(server: &str) -> Result<SocketAddr, String> {
 
 /// Runs the suite and writes the reports; whether all holds.
 fn judge(options: &Options, settings: &Settings) -> Result<bool, String> {
+    if options.client.is_some() {
+        watch_signals()?;
+    }
     let terminal = std::io::stderr().is_terminal();
     let report = colibri_conformance::run(settings, &|progress| show(progress, terminal));
     if terminal {

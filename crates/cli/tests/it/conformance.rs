@@ -1,4 +1,4 @@
-//! `colibri conformance`: its exit codes and its reports.
+//! `colibri conformance`: its exit codes and its reports, and our client in it.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -102,8 +102,52 @@ fn a_wrong_command_line_gives_exit_code_2() {
         &["conformance", "nowhere"],
         &["conformance", "127.0.0.1:1", "--version", "4.2"],
         &["conformance", "127.0.0.1:1", "--filter", "no such area"],
+        &["conformance", "127.0.0.1:1", "--client"],
+        &["conformance", "--client", "127.0.0.1:1"],
+        &["conformance", "--client", "--filter", "no such area"],
     ] {
         let ended = run(arguments);
         assert_eq!(ended.code, 2, "{arguments:?}: {}", ended.stderr);
     }
+}
+
+/// The cases that need what `pub` and `sub` do not have. Whoever gives it to them takes the case off here.
+const NOT_THERE: [&str; 7] = [
+    "After its own PUBREC of 0x80 or above a client takes the identifier for new",
+    "An AUTH of the server is answered with AUTH 0x18 and the same method",
+    "An AUTH has no Reason String and no User Property that the server did not ask for",
+    "A client authenticates again with the method of its CONNECT",
+    "A client offers the WebSocket subprotocol mqtt",
+    "A client speaks in binary frames, and its server's packets need not end where frames do",
+    "A client closes when a text frame comes",
+];
+
+#[test]
+fn our_client_passes_all_cases_that_it_has_the_means_for() {
+    let json = file("client.json");
+    // Not `run`, whose watch is for commands that end at once.
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_colibri"))
+        .args(["conformance", "--json", json.to_str().unwrap(), "--client"])
+        .output()
+        .unwrap();
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{shown}");
+    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+    std::fs::remove_file(&json).unwrap();
+    assert_eq!(report["client"], "colibri {verb}");
+    for version in ["3.1.1", "5.0"] {
+        assert_eq!(report["counts"][version]["not yet covered"], 0, "{version}");
+    }
+    for case in report["cases"].as_array().unwrap() {
+        let known = NOT_THERE.contains(&case["name"].as_str().unwrap());
+        assert!(case["verdict"] == "passed" || known, "{case}");
+    }
+}
+
+#[test]
+fn a_client_that_does_nothing_gives_exit_code_1() {
+    let ended = run(&["conformance", "--client", "env X={verb} sh -c exit", "--filter", "3.14.4-1"]);
+    assert_eq!((ended.code, ended.stderr.as_str()), (1, ""), "{}", ended.stdout);
+    assert!(ended.stdout.contains("FAILED  v5 MQTT-3.14.2-1"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("sent      $ env X=pub sh -c exit -h 127.0.0.1 -p "), "{}", ended.stdout);
 }

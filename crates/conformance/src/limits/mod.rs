@@ -9,6 +9,7 @@ mod flight;
 mod search;
 mod sizes;
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -93,21 +94,21 @@ const LIGHT: &[&[Probe]] = &[flight::PROBES, announced::PROBES, features::PROBES
 const HEAVY: &[&[Probe]] = &[sizes::PROBES];
 
 /// Finds the limits that can be found beside the cases. `name` is one that nobody else uses.
-pub(crate) fn find_light(settings: &Settings, name: &str) -> Vec<Limit> {
-    find(settings, LIGHT, &format!("{name}l"))
+pub(crate) fn find_light(server: SocketAddr, settings: &Settings, name: &str) -> Vec<Limit> {
+    find(server, settings, LIGHT, &format!("{name}l"))
 }
 
 /// Finds the others, once the cases are done.
-pub(crate) fn find_heavy(settings: &Settings, name: &str) -> Vec<Limit> {
-    find(settings, HEAVY, &format!("{name}m"))
+pub(crate) fn find_heavy(server: SocketAddr, settings: &Settings, name: &str) -> Vec<Limit> {
+    find(server, settings, HEAVY, &format!("{name}m"))
 }
 
-fn find(settings: &Settings, groups: &[&[Probe]], name: &str) -> Vec<Limit> {
+fn find(server: SocketAddr, settings: &Settings, groups: &[&[Probe]], name: &str) -> Vec<Limit> {
     let found = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for version in &settings.versions {
             let found = &found;
-            scope.spawn(move || find_in(settings, *version, groups, name, found));
+            scope.spawn(move || find_in(server, settings, *version, groups, name, found));
         }
     });
     let mut found = found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -116,6 +117,7 @@ fn find(settings: &Settings, groups: &[&[Probe]], name: &str) -> Vec<Limit> {
 }
 
 fn find_in(
+    server: SocketAddr,
     settings: &Settings,
     version: Version,
     groups: &[&[Probe]],
@@ -131,7 +133,7 @@ fn find_in(
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(probe) = probes.get(index) else { break };
-                    let limit = find_one(settings, version, probe, &format!("{name}{index}"));
+                    let limit = find_one(server, settings, version, probe, &format!("{name}{index}"));
                     let mut found = found.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                     found.push(((version.level(), index), limit));
                 }
@@ -140,9 +142,9 @@ fn find_in(
     });
 }
 
-fn find_one(settings: &Settings, version: Version, probe: &Probe, name: &str) -> Limit {
+fn find_one(server: SocketAddr, settings: &Settings, version: Version, probe: &Probe, name: &str) -> Limit {
     let name = format!("{name}v{}", version.level());
-    let network = Rc::new(Tcp::new(settings.address));
+    let network = Rc::new(Tcp::new(server));
     let context = Context::new(network, version, settings.patience, &name);
     let bounds = Bounds { packet: settings.packet_bound };
     let (figure, found) = match (probe.run)(&context, bounds) {

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter, Write};
 
 use super::property::{Properties, Value};
-use super::{Content, Kind, Packet, Publication};
+use super::{Content, Packet, Publication};
 
 /// How many bytes are shown of something long.
 const SHOWN_MAX: usize = 64;
@@ -34,8 +34,23 @@ pub fn words(packet: &Packet) -> String {
             add(&mut text, &format!(" (id {}, codes [{}]{properties}", answer.id, hex(&answer.codes)));
         }
         Content::Reason(code, list) => add(&mut text, &format!(" (code 0x{code:02X}{}", properties(list))),
-        Content::Other if packet.kind() == Kind::Pingresp => return text,
-        Content::Other => return format!("{text}, which a server does not send"),
+        Content::Connect(hello) => {
+            let id = shorten(&String::from_utf8_lossy(&hello.client_id));
+            add(
+                &mut text,
+                &format!(" (level {}, flags 0x{:02X}, client id {id:?}", hello.level, hello.flags),
+            );
+            add(&mut text, &format!(", keep alive {}{}", hello.keep_alive, properties(&hello.properties)));
+        }
+        Content::Request(request) => {
+            add(&mut text, &format!(" (id {}", request.id));
+            for (filter, options) in &request.filters {
+                let filter = shorten(&String::from_utf8_lossy(filter));
+                add(&mut text, &format!(", filter {filter:?} with options 0x{options:02X}"));
+            }
+            add(&mut text, &properties(&request.properties));
+        }
+        Content::Other => return text,
         Content::Unreadable => return format!("{text} that cannot be read"),
     }
     text.push(')');

@@ -2,16 +2,22 @@
 
 use std::fmt::Write;
 
-use super::{Report, Status};
-use crate::run::Verdict;
+use super::Report;
+use crate::run::{Subject, Verdict};
 
 impl Report {
-    /// The report as a JSON object: the server, the counts, all statements, all cases and the limits.
+    /// The report as a JSON object: the server or client, the counts, all statements, all cases and the limits.
     pub fn to_json(&self) -> String {
+        let end = match self.subject {
+            Subject::Server(_) => "server",
+            Subject::Client(_) => "client",
+        };
         let mut versions = Vec::new();
         for version in &self.versions {
             let counts = self.counts(*version);
-            let counts = Status::ALL.map(|status| format!("{}: {}", text(status.name()), counts.of(status)));
+            let counts =
+                self.statuses().map(|status| format!("{}: {}", text(status.name()), counts.of(status)));
+            let counts = counts.collect::<Vec<_>>();
             versions.push(format!("    {}: {{{}}}", text(&version.to_string()), counts.join(", ")));
         }
         let statements = self.statements().into_iter().map(|(statement, status)| {
@@ -50,9 +56,9 @@ impl Report {
             )
         });
         format!(
-            "{{\n  \"server\": {},\n  \"milliseconds\": {},\n  \"counts\": {{\n{}\n  }},\n  \"statements\": \
+            "{{\n  \"{end}\": {},\n  \"milliseconds\": {},\n  \"counts\": {{\n{}\n  }},\n  \"statements\": \
              [\n{}\n  ],\n  \"cases\": [\n{}\n  ],\n  \"limits\": [\n{}\n  ]\n}}\n",
-            text(&self.server),
+            text(&self.subject()),
             self.time.as_millis(),
             versions.join(",\n"),
             statements.collect::<Vec<_>>().join(",\n"),

@@ -134,7 +134,7 @@ fn millis(time: Duration) -> u64 {
 
 /// The statements that `cargo xtask mutants` asks for, with commas between them; all if it does not.
 fn wanted(case: &Case, version: Version) -> bool {
-    let ids: Vec<_> = case.ids_of(version).collect();
+    let ids: Vec<_> = case.heading().ids_of(version).collect();
     match std::env::var("COLIBRI_STATEMENTS") {
         Ok(asked) => asked.split(',').any(|id| ids.contains(&id)),
         Err(_) => !ids.is_empty(),
@@ -153,7 +153,7 @@ fn run_all(shards: usize, run: Run) -> usize {
             let context = Context::new(Rc::new(Memory::new(shards, run)), version, PATIENCE, "memory");
             if let Verdict::Failed(failure) = case.judge(&context) {
                 let Failure { sent, expected, came } = *failure;
-                let (ids, name) = (case.ids_of(version).collect::<Vec<_>>().join(","), case.name);
+                let (ids, name) = (case.heading().ids_of(version).collect::<Vec<_>>().join(","), case.name);
                 writeln!(failures, "FAILED {ids}: {name}").unwrap();
                 writeln!(failures, "sent {sent}\nexpected {expected}\ncame {came}").unwrap();
             }
