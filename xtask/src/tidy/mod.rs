@@ -29,11 +29,11 @@ use tree::Tree;
 pub(crate) struct Problem {
     path: String,
     line: usize,
-    sentence: String,
+    pub(crate) sentence: String,
 }
 
 impl Problem {
-    fn new(path: &str, line: usize, sentence: impl Into<String>) -> Self {
+    pub(crate) fn new(path: &str, line: usize, sentence: impl Into<String>) -> Self {
         Self { path: path.to_owned(), line, sentence: sentence.into() }
     }
 }

@@ -28,6 +28,17 @@ pub(crate) struct Function {
     pub(crate) lines: Range<usize>,
 }
 
+/// An item with a name, from the line of its keyword to the line it ends on.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Item {
+    pub(crate) name: String,
+    pub(crate) is_function: bool,
+    pub(crate) lines: Range<usize>,
+}
+
+/// The keywords that a name follows.
+const ITEM_KEYWORDS: [&str; 8] = ["fn", "struct", "enum", "trait", "const", "static", "type", "mod"];
+
 /// Lexes every Rust source of the tree.
 pub(crate) fn read_all(tree: &Tree) -> Vec<RustFile> {
     let mut files: Vec<RustFile> = tree.rust_under("").map(RustFile::read).collect();
@@ -138,6 +149,31 @@ impl RustFile {
     /// Every function that has a body, in the order of the file.
     pub(crate) fn functions(&self) -> Vec<Function> {
         (0..self.tokens.len()).filter_map(|at| self.function(at)).collect()
+    }
+
+    /// Every item with a name, in the order of the file, those inside others included.
+    pub(crate) fn items(&self) -> Vec<Item> {
+        let mut items = Vec::new();
+        for at in 0..self.tokens.len() {
+            let Some(Kind::Word(keyword)) = self.kind(at) else { continue };
+            let Some(Kind::Word(name)) = self.kind(at + 1) else { continue };
+            // `const fn` names what comes after `fn`.
+            if !ITEM_KEYWORDS.contains(&keyword.as_str()) || ITEM_KEYWORDS.contains(&name.as_str()) {
+                continue;
+            }
+            let end = item_end(&self.tokens, at).saturating_sub(1);
+            let lines = self.line(at)..self.line(end) + 1;
+            items.push(Item { name: name.clone(), is_function: keyword == "fn", lines });
+        }
+        items
+    }
+
+    /// Whether this line is compiled for tests only.
+    pub(crate) fn is_test_line(&self, line: usize) -> bool {
+        let spans = |range: &Range<usize>| {
+            (self.line(range.start)..=self.line(range.end.saturating_sub(1))).contains(&line)
+        };
+        self.is_test || self.tests.iter().any(spans)
     }
 
     fn function(&self, at: usize) -> Option<Function> {

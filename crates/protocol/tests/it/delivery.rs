@@ -236,7 +236,7 @@ fn an_abandoned_message_is_new_when_it_comes_again() {
 
 #[test]
 fn a_qos_1_receiver_may_say_more_than_success() {
-    // [v5 MQTT-3.4.2-1]
+    // server: [v5 MQTT-3.4.2-1]
     let mut server = Raw::server(Version::V5).answering(Answers::Never);
     server.feed("32 L 0003 'a/b' 0001 00 'x'");
     let now = server.now;
