@@ -100,7 +100,10 @@ impl<M: Kept> Connection<M> {
     ) -> Result<Self, EncodeError> {
         let own: Vec<Property<'_>> = limits.properties().chain(connect.properties.iter()).collect();
         let properties = colibri_codec::Properties::new(&own);
-        Connect { properties, ..*connect }.encode(out)?;
+        // Before 5.0 nobody could come back to a session without a name. [v3.1.1 MQTT-3.1.3-7]
+        let is_nameless = connect.client_id.as_str().is_empty() && !connect.version.has_properties();
+        let clean_start = connect.clean_start || is_nameless;
+        Connect { properties, clean_start, ..*connect }.encode(out)?;
         let mut connection = Self::server(limits, now);
         connection.role = Role::Client;
         connection.state = State::AwaitingConnack;
@@ -108,7 +111,7 @@ impl<M: Kept> Connection<M> {
         connection.keep_alive = KeepAlive::new(connect.keep_alive, now);
         connection.session_may_outlive = connect.properties.session_expiry_interval().unwrap_or(0) > 0;
         connection.extended_authentication = connect.properties.authentication_method().is_some();
-        connection.clean_start = connect.clean_start;
+        connection.clean_start = clean_start;
         connection.session = session;
         Ok(connection)
     }

@@ -274,7 +274,8 @@ fn a_message_sent_before_the_connection_is_open_waits() {
 
 #[test]
 fn auth_without_a_method_ends_the_connection() {
-    // [v5 MQTT-4.12.0-6] [v5 MQTT-4.12.0-7]
+    // client: [v5 MQTT-4.12.0-6]
+    // server: [v5 MQTT-4.12.0-7]
     for role in [Role::Client, Role::Server] {
         let mut end = Raw::open(role, Version::V5);
         end.feed("f0 L 18 04 15 0001 'm'");

@@ -371,6 +371,7 @@ fn each_end_sends_only_what_is_its_own() {
 
 #[test]
 fn two_ends_connect_over_a_link_of_single_bytes() {
+    // [v5 MQTT-4.2.0-1] [v3.1.1 MQTT-7.1.1-1] [v3.1.1 MQTT-7.1.2-1]
     for version in VERSIONS {
         let mut pair = Pair::new(Setup::new(version));
         while pair.carry(Role::Client, 1) == 1 {}

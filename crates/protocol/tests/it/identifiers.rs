@@ -261,6 +261,7 @@ fn no_identifier_is_used_twice_over_many_turns_with_stragglers() {
 
 #[test]
 fn a_message_for_many_takes_the_identifier_of_each() {
+    // [v5 MQTT-4.3.3-1]
     for (role, version) in crate::both_ends() {
         let mut end = Raw::open(role, version);
         let message = Message::new("a", QoS::ExactlyOnce, "x");
