@@ -255,7 +255,8 @@ impl<M: Kept> Connection<M> {
     }
 
     /// Server: answers a SUBSCRIBE.
-    // [v5 MQTT-3.8.4-1] [v5 MQTT-3.8.4-2] [v3.1.1 MQTT-3.8.4-1] [v3.1.1 MQTT-3.8.4-2]
+    // [v5 MQTT-3.8.4-1] [v5 MQTT-3.8.4-2] [v3.1.1 MQTT-3.8.4-1] [v3.1.1 MQTT-3.8.4-2]; it has no properties:
+    // [v5 MQTT-3.1.2-29] [v5 MQTT-3.9.2-1] [v5 MQTT-3.9.2-2]
     pub fn suback(&mut self, packet_id: PacketId, reasons: &[ReasonCode], now: Time, out: &mut Vec<u8>) {
         if self.state != State::Open {
             return;
@@ -268,7 +269,8 @@ impl<M: Kept> Connection<M> {
     }
 
     /// Server: answers an UNSUBSCRIBE.
-    // [v5 MQTT-3.10.4-4] [v5 MQTT-3.10.4-5] [v3.1.1 MQTT-3.10.4-4] [v3.1.1 MQTT-3.10.4-5]
+    // [v5 MQTT-3.10.4-4] [v5 MQTT-3.10.4-5] [v3.1.1 MQTT-3.10.4-4] [v3.1.1 MQTT-3.10.4-5]; it has no properties:
+    // [v5 MQTT-3.1.2-29] [v5 MQTT-3.11.2-1] [v5 MQTT-3.11.2-2]
     pub fn unsuback(
         &mut self,
         packet_id: PacketId,
@@ -374,7 +376,7 @@ impl<M: Kept> Connection<M> {
         &mut self.session
     }
 
-    /// Ends the connection and hands back what outlives it.
+    /// Ends the connection and hands back what outlives it. [v5 MQTT-4.1.0-1] [v3.1.1 MQTT-4.1.0-1]
     pub fn into_session(self) -> Session<M> {
         self.session
     }

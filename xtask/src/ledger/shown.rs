@@ -84,8 +84,7 @@ impl Gathering<'_> {
         for (at, opening) in file.text.match_indices("ids: &[") {
             let rest = &file.text[at + opening.len()..];
             let Some((ids, after)) = rest.split_once(']') else { continue };
-            let name = after.split_once("name: \"").and_then(|(_, name)| name.split_once("\",\n"));
-            let Some((name, _)) = name else { continue };
+            let Some(name) = after.split_once("name: \"").map(|(_, name)| quoted(name)) else { continue };
             self.cases.push(name.to_owned());
             if self.not_applicable.contains(&name) {
                 continue;
@@ -174,6 +173,13 @@ impl Gathering<'_> {
             }
         }
     }
+}
+
+/// What stands before the quotation mark that ends a string.
+fn quoted(text: &str) -> &str {
+    let ends = |(at, _): &(usize, &str)| !text[..*at].ends_with('\\');
+    let end = text.match_indices('"').find(ends).map_or(text.len(), |(at, _)| at);
+    &text[..end]
 }
 
 /// The first line of the attributes and comments above a function, if one of them makes it a test.

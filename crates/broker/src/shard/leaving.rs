@@ -34,6 +34,7 @@ impl Shard {
         let Some(entry) = self.sessions.get_mut(session) else { return };
         entry.connection = None;
         entry.stay = stay;
+        // Also what a member of a shared group has begun. [v5 MQTT-4.8.2-4]
         entry.stored = Some(Box::new(messages));
         // [v5 MQTT-3.1.2-23] [v3.1.1 MQTT-4.1.0-2]
         if !entry.outlives_connection() {
@@ -71,6 +72,7 @@ impl Shard {
     /// Publishes the will of a session whose connection is lost, if there is one, and forgets it.
     // [v5 MQTT-3.1.2-10] [v3.1.1 MQTT-3.1.2-10]
     pub(crate) fn publish_will(&mut self, session: u32) {
+        // [v3.1.1 MQTT-3.1.2-12]
         let Some(will) = self.sessions.get_mut(session).and_then(|entry| entry.will.take()) else { return };
         // A server that stops has not lost its clients.
         if self.stopping {

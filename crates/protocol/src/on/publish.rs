@@ -23,6 +23,7 @@ impl<M: Kept> Connection<M> {
         };
         match publish.delivery {
             Delivery::AtMostOnce => {}
+            // The identifier is not remembered, so the next message under it is a new one. [v5 MQTT-4.3.2-5]
             Delivery::AtLeastOnce(_) => self.take_receive_quota()?,
             Delivery::ExactlyOnce(id) => {
                 // [v5 MQTT-4.3.3-10] [v3.1.1 MQTT-4.3.3-2]
@@ -93,6 +94,8 @@ impl<M: Kept> Connection<M> {
         if self.state != State::Open {
             return;
         }
+        // The code is all that is said, so the packet is never too large for it. [v5 MQTT-3.1.2-29]
+        // [v5 MQTT-3.4.2-2] [v5 MQTT-3.4.2-3] [v5 MQTT-3.5.2-2] [v5 MQTT-3.5.2-3]
         let written = match qos {
             QoS::AtMostOnce => Ok(()),
             QoS::AtLeastOnce => {

@@ -106,7 +106,7 @@ fn an_assigned_client_identifier_and_keep_alive_stand_in_the_connack() {
 
 #[test]
 fn a_refusal_carries_the_code_of_the_version_and_closes() {
-    // [v5 MQTT-3.2.2-7] [v3.1.1 MQTT-3.2.2-5] [v3.1.1 MQTT-3.2.2-6]
+    // [v5 MQTT-3.2.2-7] [v3.1.1 MQTT-3.2.2-5] [v3.1.1 MQTT-3.2.2-6] [v5 MQTT-3.1.3-8] [v3.1.1 MQTT-3.1.3-9]
     let table = [
         (ReasonCode::ClientIdentifierNotValid, "20 02 00 02", "20 03 00 85 00"),
         (ReasonCode::ServerUnavailable, "20 02 00 03", "20 03 00 88 00"),

@@ -2,11 +2,12 @@
 
 use colibri_codec::{
     BinaryData, Connect, Disconnect, Properties, Property, QoS, ReasonCode, Sequence, Subscribe,
-    Subscription, SubscriptionOptions, TopicFilter, TopicName, Unsubscribe, Utf8String, Version, Will,
+    Subscription, SubscriptionOptions, TopicFilter, TopicName, UnsubackReason, Unsubscribe, Utf8String,
+    Version, Will,
 };
 use colibri_protocol::{Connection, Limits, Publication, Role, Session, State, Time};
 
-use crate::end::{Answers, connect};
+use crate::end::{Answers, Seen, connect};
 use crate::hex::{bytes, dump};
 use crate::message::Message;
 use crate::raw::{Raw, client_with, id};
@@ -274,6 +275,18 @@ fn acknowledgements_say_no_more_than_their_code() {
 }
 
 #[test]
+fn the_answers_to_requests_say_no_more_than_their_codes() {
+    // [v5 MQTT-3.9.2-1] [v5 MQTT-3.9.2-2] [v5 MQTT-3.11.2-1] [v5 MQTT-3.11.2-2] [v5 MQTT-3.1.2-29]
+    let mut server = Raw::server_to(Version::V5, Limits::default(), "07 27 00000006 17 00");
+    let gone = UnsubackReason::new(ReasonCode::NoSubscriptionExisted).unwrap();
+    server.end.with(|connection, out| {
+        connection.suback(id(1), &[ReasonCode::QuotaExceeded], NOW, out);
+        connection.unsuback(id(2), &[gone], NOW, out);
+    });
+    server.expect("90 04 0001 00 97; b0 04 0002 00 11");
+}
+
+#[test]
 fn the_user_properties_of_a_disconnect_go_along_only_if_the_peer_takes_packets_of_that_size() {
     // [v5 MQTT-3.14.2-4]
     let (name, value) = (Utf8String::new("k").unwrap(), Utf8String::new("v").unwrap());
@@ -322,6 +335,28 @@ fn a_client_whose_session_outlives_its_connection_goes_on_with_it() {
         client.discard();
         client.feed("20 L 01 00 P; 3c L 0001 'a' 0009 P 'in'");
         client.expect("62 02 0002; 3a L 0001 'a' 0001 P '1'; 50 02 0009");
+    }
+}
+
+#[test]
+fn a_client_that_asks_for_a_clean_start_leaves_its_session_behind() {
+    // client: [v5 MQTT-3.1.2-4] [v3.1.1 MQTT-3.1.2-6]
+    for version in VERSIONS {
+        let mut client = Raw::client(version);
+        for payload in ["1", "2", "3"] {
+            client.send("a", QoS::ExactlyOnce, payload);
+        }
+        client.feed("50 02 0001; 34 L 0001 'a' 0009 P 'in'");
+        let session = client.end.connection.into_session();
+        let end = crate::end::End::client(&connect(version, true, 0, &[]), Limits::default(), session, NOW);
+        let mut client = Raw { end, version, now: NOW };
+        client.discard();
+        client.feed("20 L 00 00 P");
+        // No PUBREL and no DUP: what has not arrived is a new message of the new session.
+        client.expect("34 L 0001 'a' 0001 P '2'; 34 L 0001 'a' 0002 P '3'");
+        client.seen();
+        client.feed("34 L 0001 'a' 0009 P 'in'");
+        assert!(matches!(client.seen()[..], [Seen::Publish { .. }]));
     }
 }
 
