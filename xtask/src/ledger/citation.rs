@@ -42,7 +42,10 @@ fn read_file(file: &TextFile, citations: &mut Vec<Citation>) {
         }
         let item = item_of(&items, line, text.trim_start().starts_with("//!"));
         let mut cite = |id: String, is_entry| {
-            let item = item.map(|item| item.name.clone());
+            let item = item.map(|item| match &item.owner {
+                Some(owner) => format!("{owner}::{}", item.name),
+                None => item.name.clone(),
+            });
             citations.push(Citation { id, path: file.path.clone(), line, item, is_entry });
         };
         let comment = text.split_once("//").map_or("", |(_, comment)| comment);

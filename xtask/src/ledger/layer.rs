@@ -39,7 +39,7 @@ impl Layer {
     pub(crate) fn home(self) -> &'static str {
         match self {
             Self::ServerMemory => {
-                "a server case that crates/sim runs, or a test in crates/broker or crates/protocol"
+                "a server case (all of them are run on crates/sim too), or a test in crates/broker or crates/protocol"
             }
             Self::ServerWire => "a server case in crates/conformance/src",
             Self::ClientMemory => "a test in crates/protocol or crates/client",

@@ -12,9 +12,9 @@ use crate::tidy::tree::{TextFile, Tree};
 /// Where the cases are, and below it those in which the client is tested.
 const CASES: &str = "crates/conformance/src/";
 const CLIENT_CASES: &str = "crates/conformance/src/client/";
-/// The crate that runs every server case in memory, and the name by which its tests fetch them.
-const SIMULATION: &str = "crates/sim/";
-const FETCHES_CASES: &str = "all_cases";
+/// Where every server case is run in memory, by a test that names both of these.
+const CASE_RUNS: &str = "crates/conformance/tests/";
+const MEMORY_RUN: [&str; 2] = ["all_cases", "colibri_sim"];
 const VECTORS: &str = "crates/codec/tests/vectors/";
 
 /// The crates whose tests carry ids, with the ends that a test without `server:` or `client:` is about.
@@ -58,7 +58,8 @@ pub(crate) struct Gathering<'a> {
 impl Gathering<'_> {
     /// Reads every layer.
     pub(crate) fn read(&mut self, tree: &Tree) {
-        let in_memory = tree.rust_under(SIMULATION).any(|file| file.text.contains(FETCHES_CASES));
+        let runs_all = |file: &TextFile| MEMORY_RUN.iter().all(|name| file.text.contains(name));
+        let in_memory = tree.rust_under(CASE_RUNS).any(runs_all);
         for file in tree.rust_under(CASES) {
             self.read_cases(file, in_memory);
         }

@@ -78,22 +78,23 @@ impl Statement {
     /// for each end that must keep it and whose part the table says how to observe.
     pub(crate) fn demands(&self) -> Vec<Layer> {
         let mut layers = Vec::new();
-        if self.role.has_server() && self.is_observable_at("broker:") {
+        if self.role.has_server() && self.is_observable_at("broker") {
             layers.extend([Layer::ServerMemory, Layer::ServerWire]);
         }
-        if self.role.has_client() && self.is_observable_at("client:") {
+        if self.role.has_client() && self.is_observable_at("client") {
             layers.extend([Layer::ClientMemory, Layer::ClientMock]);
         }
         layers
     }
 
-    /// Whether the observation has a part for this end; one without any such word is for both.
+    /// Whether a sentence of the observation is about this end; one that names neither is about both.
     fn is_observable_at(&self, end: &str) -> bool {
-        if self.observation.starts_with("not observable") {
-            return false;
-        }
-        let named = self.observation.contains("broker:") || self.observation.contains("client:");
-        !named || self.observation.contains(end)
+        let about = |sentence: &str| {
+            let both = sentence.starts_with("broker and client:");
+            let names_one = sentence.starts_with("broker") || sentence.starts_with("client");
+            both || !names_one || sentence.starts_with(end)
+        };
+        !self.observation.starts_with("not observable") && self.observation.split(". ").any(about)
     }
 
     /// The section of the standard, such as `3.1` or `4.12`.

@@ -12,8 +12,8 @@ const CODE: &str = "crates/broker/src/lib.rs";
 const CITES: &str = "//! Code.\n\n// [v5 MQTT-1.0.0-1]\nfn enforce() {}\n";
 const CASE_PATH: &str = "crates/conformance/src/cases/a.rs";
 const CASE: &str = "//! Cases.\nCase { ids: &[\"v5 MQTT-1.0.0-1\"], name: \"It holds\",\nrun: x }\n";
-const SIM_PATH: &str = "crates/sim/tests/it/main.rs";
-const SIM: &str = "//! Runs them.\nfn run() { all_cases(); }\n";
+const SIM_PATH: &str = "crates/conformance/tests/it/memory.rs";
+const SIM: &str = "//! Runs them.\nuse colibri_sim::World;\nfn run() { all_cases(); }\n";
 const SERVER: &str = "MQTT-1.0.0-1\tserver\tx\tIt does.\tbroker: look\n";
 const CLIENT: &str = "MQTT-1.0.0-1\tclient\tx\tIt does.\tclient: look\n";
 const UNSEEN: &str = "MQTT-1.0.0-1\tserver\tx\tIt does.\tnot observable: no\n";
@@ -101,6 +101,9 @@ fn a_statement_of_both_ends_is_asked_for_at_each_that_can_be_observed() {
     expect_one(&problems(both, &[]), &[layers]);
     let half = "MQTT-1.0.0-1\tboth\tx\tIt does.\tbroker: look\n";
     expect_one(&problems(half, &[]), &["in: server memory, server wire;"]);
+    for mixed in ["broker: look. capture all packets", "broker and client: look"] {
+        expect_one(&problems(&both.replace("\tlook", &format!("\t{mixed}")), &[]), &[layers]);
+    }
     // A word before the ids says at which end a test looks.
     for (word, left) in [("server", "in: server wire, client"), ("client", "in: server memory, server wire")]
     {

@@ -32,6 +32,8 @@ pub(crate) struct Function {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Item {
     pub(crate) name: String,
+    /// The type whose `impl` it stands in.
+    pub(crate) owner: Option<String>,
     pub(crate) is_function: bool,
     pub(crate) lines: Range<usize>,
 }
@@ -154,7 +156,10 @@ impl RustFile {
     /// Every item with a name, in the order of the file, those inside others included.
     pub(crate) fn items(&self) -> Vec<Item> {
         let mut items = Vec::new();
+        let mut owners: Vec<(usize, String)> = Vec::new();
         for at in 0..self.tokens.len() {
+            owners.retain(|(end, _)| at < *end);
+            owners.extend(self.implemented(at));
             let Some(Kind::Word(keyword)) = self.kind(at) else { continue };
             let Some(Kind::Word(name)) = self.kind(at + 1) else { continue };
             // `const fn` names what comes after `fn`.
@@ -163,9 +168,31 @@ impl RustFile {
             }
             let end = item_end(&self.tokens, at).saturating_sub(1);
             let lines = self.line(at)..self.line(end) + 1;
-            items.push(Item { name: name.clone(), is_function: keyword == "fn", lines });
+            let owner = owners.last().map(|(_, owner)| owner.clone());
+            items.push(Item { name: name.clone(), owner, is_function: keyword == "fn", lines });
         }
         items
+    }
+
+    /// The type that an `impl` here is for, and one past the last token of it.
+    fn implemented(&self, at: usize) -> Option<(usize, String)> {
+        // `impl Trait` in a signature is no block.
+        let begins = at == 0 || matches!(self.kind(at - 1), Some(Kind::Punct('}' | ';' | ']' | '{')));
+        if !is_word(self.kind(at), "impl") || !begins {
+            return None;
+        }
+        let (mut depth, mut name) = (0_usize, None);
+        for next in at + 1..self.tokens.len() {
+            match self.kind(next)? {
+                Kind::Punct('<') => depth += 1,
+                Kind::Punct('>') if !self.is(next - 1, '-') => depth = depth.saturating_sub(1),
+                Kind::Punct('{') => return Some((item_end(&self.tokens, next), name?)),
+                Kind::Word(word) if depth == 0 && word == "where" => depth = usize::MAX / 2,
+                Kind::Word(word) if depth == 0 && word != "for" => name = Some(word.clone()),
+                Kind::Word(_) | Kind::Punct(_) | Kind::Literal | Kind::Lifetime => {}
+            }
+        }
+        None
     }
 
     /// Whether this line is compiled for tests only.
