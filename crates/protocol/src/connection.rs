@@ -98,12 +98,10 @@ impl<M: Kept> Connection<M> {
         now: Time,
         out: &mut Vec<u8>,
     ) -> Result<Self, EncodeError> {
+        let connect = &in_earnest(connect);
         let own: Vec<Property<'_>> = limits.properties().chain(connect.properties.iter()).collect();
         let properties = colibri_codec::Properties::new(&own);
-        // Before 5.0 nobody could come back to a session without a name. [v3.1.1 MQTT-3.1.3-7]
-        let is_nameless = connect.client_id.as_str().is_empty() && !connect.version.has_properties();
-        let clean_start = connect.clean_start || is_nameless;
-        Connect { properties, clean_start, ..*connect }.encode(out)?;
+        Connect { properties, ..*connect }.encode(out)?;
         let mut connection = Self::server(limits, now);
         connection.role = Role::Client;
         connection.state = State::AwaitingConnack;
@@ -111,7 +109,7 @@ impl<M: Kept> Connection<M> {
         connection.keep_alive = KeepAlive::new(connect.keep_alive, now);
         connection.session_may_outlive = connect.properties.session_expiry_interval().unwrap_or(0) > 0;
         connection.extended_authentication = connect.properties.authentication_method().is_some();
-        connection.clean_start = clean_start;
+        connection.clean_start = connect.clean_start;
         connection.session = session;
         Ok(connection)
     }
@@ -255,8 +253,7 @@ impl<M: Kept> Connection<M> {
     }
 
     /// Server: answers a SUBSCRIBE.
-    // [v5 MQTT-3.8.4-1] [v5 MQTT-3.8.4-2] [v3.1.1 MQTT-3.8.4-1] [v3.1.1 MQTT-3.8.4-2]; it has no properties:
-    // [v5 MQTT-3.1.2-29] [v5 MQTT-3.9.2-1] [v5 MQTT-3.9.2-2]
+    // [v5 MQTT-3.8.4-1] [v5 MQTT-3.8.4-2] [v3.1.1 MQTT-3.8.4-1] [v3.1.1 MQTT-3.8.4-2]
     pub fn suback(&mut self, packet_id: PacketId, reasons: &[ReasonCode], now: Time, out: &mut Vec<u8>) {
         if self.state != State::Open {
             return;
@@ -269,8 +266,7 @@ impl<M: Kept> Connection<M> {
     }
 
     /// Server: answers an UNSUBSCRIBE.
-    // [v5 MQTT-3.10.4-4] [v5 MQTT-3.10.4-5] [v3.1.1 MQTT-3.10.4-4] [v3.1.1 MQTT-3.10.4-5]; it has no properties:
-    // [v5 MQTT-3.1.2-29] [v5 MQTT-3.11.2-1] [v5 MQTT-3.11.2-2]
+    // [v5 MQTT-3.10.4-4] [v5 MQTT-3.10.4-5] [v3.1.1 MQTT-3.10.4-4] [v3.1.1 MQTT-3.10.4-5]
     pub fn unsuback(
         &mut self,
         packet_id: PacketId,
@@ -460,6 +456,14 @@ impl<M: Kept> Connection<M> {
             QoS::ExactlyOnce => Stage::AwaitingPubrec,
         }
     }
+}
+
+/// The CONNECT as it is sent. Before 5.0 nobody can come back to a session without a name, so one that is
+/// asked for without a name is a clean one.
+// [v3.1.1 MQTT-3.1.3-7]
+fn in_earnest<'a>(connect: &Connect<'a>) -> Connect<'a> {
+    let is_nameless = connect.client_id.as_str().is_empty() && !connect.version.has_properties();
+    Connect { clean_start: connect.clean_start || is_nameless, ..*connect }
 }
 
 /// The CONNACK of an accepted connection.

@@ -140,7 +140,7 @@ fn unknown_cases(ledger: &Ledger) -> Vec<Problem> {
     let unknown = ledger.not_applicable.iter().filter(|entry| !ledger.cases.contains(&entry.case));
     unknown
         .map(|entry| {
-            let sentence = format!("no conformance case is called `{}`; drop the entry.", entry.case);
+            let sentence = format!("no conformance case is called `{}`; drop the entry.", entry.case.name);
             Problem::new(waiver::PATH, entry.line, sentence)
         })
         .collect()

@@ -22,7 +22,7 @@ use citation::Citation;
 use layer::Layer;
 use shown::{Gathering, Shown};
 use statement::{Statement, Version};
-use waiver::{NotApplicable, Waiver};
+use waiver::{Case, NotApplicable, Waiver};
 
 /// The page that says what the ledger found.
 pub(crate) const PAGE: &str = "docs/CONFORMANCE.md";
@@ -34,8 +34,8 @@ struct Ledger {
     shown: Vec<Shown>,
     waivers: Vec<Waiver>,
     not_applicable: Vec<NotApplicable>,
-    /// The names of all conformance cases.
-    cases: Vec<String>,
+    /// All conformance cases.
+    cases: Vec<Case>,
 }
 
 /// How a statement stands.
@@ -72,7 +72,7 @@ impl Ledger {
         let waivers = waiver::read(tree);
         let mut gathering = Gathering {
             statements: &statements,
-            not_applicable: waivers.not_applicable.iter().map(|entry| entry.case.as_str()).collect(),
+            not_applicable: waivers.not_applicable.iter().map(|entry| &entry.case).collect(),
             shown: Vec::new(),
             cases: Vec::new(),
             problems: waivers.problems.clone(),

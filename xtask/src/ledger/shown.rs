@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::id;
 use super::layer::Layer;
 use super::statement::{Role, Statement, Version};
+use super::waiver::Case;
 use crate::tidy::Problem;
 use crate::tidy::rust_file::RustFile;
 use crate::tidy::tree::{TextFile, Tree};
@@ -47,11 +48,10 @@ pub(crate) struct Shown {
 /// Gathers what tests show, and what is wrong with how they say so.
 pub(crate) struct Gathering<'a> {
     pub(crate) statements: &'a [Statement],
-    /// The cases that do not apply to our own broker, and so show nothing.
-    pub(crate) not_applicable: Vec<&'a str>,
+    /// The cases that do not apply to our own broker and client, and so show nothing.
+    pub(crate) not_applicable: Vec<&'a Case>,
     pub(crate) shown: Vec<Shown>,
-    /// The names of all cases.
-    pub(crate) cases: Vec<String>,
+    pub(crate) cases: Vec<Case>,
     pub(crate) problems: Vec<Problem>,
 }
 
@@ -86,8 +86,8 @@ impl Gathering<'_> {
             let rest = &file.text[at + opening.len()..];
             let Some((ids, after)) = rest.split_once(']') else { continue };
             let Some(name) = after.split_once("name: \"").map(|(_, name)| quoted(name)) else { continue };
-            self.cases.push(name.to_owned());
-            if self.not_applicable.contains(&name) {
+            self.cases.push(Case { is_client, name: name.to_owned() });
+            if self.not_applicable.iter().any(|case| case.is_client == is_client && case.name == name) {
                 continue;
             }
             let place = (file.path.as_str(), file.text[..at].lines().count());

@@ -51,11 +51,18 @@ impl Waiver {
     }
 }
 
-/// A case that does not apply to our own broker.
+/// A case that does not apply to our own broker or client.
 #[derive(Clone, Debug)]
 pub(crate) struct NotApplicable {
     pub(crate) line: usize,
-    pub(crate) case: String,
+    pub(crate) case: Case,
+}
+
+/// A conformance case by its end and its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Case {
+    pub(crate) is_client: bool,
+    pub(crate) name: String,
 }
 
 /// What the file says.
@@ -97,9 +104,16 @@ pub(crate) fn read(tree: &Tree) -> Waivers {
         }
     }
     for (line, entry) in entries("not-applicable") {
-        match (text(&entry, "case"), text(&entry, "reason")) {
-            (Some(case), Some(_)) => read.not_applicable.push(NotApplicable { line, case }),
-            _ => read.problems.push(Problem::new(PATH, line, "an entry has a `case` and a `reason`.")),
+        let (server, client) = (text(&entry, "server-case"), text(&entry, "client-case"));
+        let is_client = client.is_some();
+        match (server.xor(client), text(&entry, "reason")) {
+            (Some(name), Some(_)) => {
+                read.not_applicable.push(NotApplicable { line, case: Case { is_client, name } });
+            }
+            _ => {
+                let sentence = "an entry has a `server-case` or a `client-case`, and a `reason`.";
+                read.problems.push(Problem::new(PATH, line, sentence));
+            }
         }
     }
     read

@@ -17,7 +17,6 @@ struct Attachment {
 
 impl Shard {
     pub(crate) fn on_connect(&mut self, number: u32, connect: &Connect<'_>) {
-        // [v5 MQTT-3.1.4-2]
         if let Err(reason) = check(connect).and_then(|()| self.check_will(connect)) {
             return self.refuse(number, reason);
         }
@@ -76,6 +75,7 @@ impl Shard {
     }
 
     /// A will goes where its client may publish.
+    // [v5 MQTT-3.1.4-2]
     fn check_will(&self, connect: &Connect<'_>) -> Result<(), ReasonCode> {
         connect.will.as_ref().map_or(Ok(()), |will| self.may_publish(will.topic))
     }

@@ -32,8 +32,7 @@ impl Shard {
             return;
         }
         match client.protocol.handle_frame(frame, self.now, &mut client.output) {
-            // What waited is pumped when the connection is flushed, once for all packets of this read. A
-            // refused message goes to nobody else. [v5 MQTT-4.8.2-6]
+            // What waited is pumped when the connection is flushed, once for all packets of this read.
             Ok(Event::Handled | Event::Delivered(_)) => {}
             Ok(Event::Release(id)) => client.protocol.complete(id, self.now, &mut client.output),
             Ok(Event::Subscribe(subscribe)) => self.on_subscribe(number, &subscribe),

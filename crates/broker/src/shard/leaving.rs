@@ -111,8 +111,9 @@ impl Shard {
 }
 
 /// The messages of a shared subscription that another member may get: those that were never sent, and
-/// those with QoS 1 that may not have arrived. One with QoS 2 that was begun goes to nobody else.
-// [v5 MQTT-4.8.2-5]
+/// those with QoS 1 that may not have arrived. One with QoS 2 that was begun goes to nobody else, nor does
+/// one that the member refused, which is not under way any more.
+// [v5 MQTT-4.8.2-5] [v5 MQTT-4.8.2-6]
 fn redeliverable(messages: &colibri_protocol::Session<Delivery>) -> Vec<(GroupId, Arc<Message>)> {
     messages
         .messages()

@@ -2,8 +2,7 @@
 
 use colibri_codec::{
     BinaryData, Connect, Disconnect, Properties, Property, QoS, ReasonCode, Sequence, Subscribe,
-    Subscription, SubscriptionOptions, TopicFilter, TopicName, UnsubackReason, Unsubscribe, Utf8String,
-    Version, Will,
+    Subscription, SubscriptionOptions, TopicFilter, TopicName, Unsubscribe, Utf8String, Version, Will,
 };
 use colibri_protocol::{Connection, Limits, Publication, Role, Session, State, Time};
 
@@ -278,12 +277,8 @@ fn acknowledgements_say_no_more_than_their_code() {
 fn the_answers_to_requests_say_no_more_than_their_codes() {
     // [v5 MQTT-3.9.2-1] [v5 MQTT-3.9.2-2] [v5 MQTT-3.11.2-1] [v5 MQTT-3.11.2-2] [v5 MQTT-3.1.2-29]
     let mut server = Raw::server_to(Version::V5, Limits::default(), "07 27 00000006 17 00");
-    let gone = UnsubackReason::new(ReasonCode::NoSubscriptionExisted).unwrap();
-    server.end.with(|connection, out| {
-        connection.suback(id(1), &[ReasonCode::QuotaExceeded], NOW, out);
-        connection.unsuback(id(2), &[gone], NOW, out);
-    });
-    server.expect("90 04 0001 00 97; b0 04 0002 00 11");
+    server.feed("82 L 0001 00 0001 'a' 00; a2 L 0002 00 0001 'a'");
+    server.expect("90 04 0001 00 00; b0 04 0002 00 00");
 }
 
 #[test]
