@@ -75,7 +75,6 @@ impl Shard {
     }
 
     /// A will goes where its client may publish.
-    // [v5 MQTT-3.1.4-2]
     fn check_will(&self, connect: &Connect<'_>) -> Result<(), ReasonCode> {
         connect.will.as_ref().map_or(Ok(()), |will| self.may_publish(will.topic))
     }
