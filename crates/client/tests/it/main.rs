@@ -6,3 +6,4 @@ mod messages;
 mod mock;
 mod publish;
 mod reconnect;
+mod refused;
