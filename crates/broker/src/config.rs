@@ -2,9 +2,13 @@
 
 use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroU32};
+use std::sync::Arc;
 use std::time::Duration;
 
+use colibri_codec::{Property, ReasonCode, Utf8String};
 use colibri_protocol::Limits;
+
+use crate::authentication::Authenticator;
 
 /// The most shards there can be: which of them have receivers is noted in a word, a bit each.
 pub const SHARDS_MAX: usize = 64;
@@ -20,8 +24,9 @@ pub struct Config {
     /// Where random choices begin: client identifiers that are given out, hashes. Default from the
     /// operating system; a fixed one makes a run repeatable.
     pub seed: u64,
-    /// What a client may send. Defaults: Receive Maximum 1,024 messages, Maximum Packet Size 16 MiB, Topic
-    /// Alias Maximum 32. More: more memory that one client can claim.
+    /// What a client may send, and how many topic aliases are kept for it. Defaults: Receive Maximum 1,024
+    /// messages, Maximum Packet Size 16 MiB, Topic Alias Maximum 32, at most 64 aliases to a client. More: more
+    /// memory that one client can claim.
     pub limits: Limits,
     /// How many QoS 1 and 2 messages may be unacknowledged at a receiver, however many it takes. Default
     /// 1,024. More: throughput over long lines. Less: less memory per receiver.
@@ -59,9 +64,53 @@ pub struct Config {
     pub retained_bytes_maximum: usize,
     /// How often the `$SYS` topics are published. Default 10 s; zero turns them off.
     pub sys_interval: Duration,
+    /// Who decides who may connect. Default nobody: everybody may, but with an Authentication Method.
+    pub authenticator: Option<Arc<dyn Authenticator>>,
+    /// How long the authentication of one client may take. Default 10 s. Longer: people get the time to type,
+    /// and connections that lead to nothing stay.
+    pub authentication_timeout: Duration,
+    /// How many times one client may send data in an authentication. Default 16, more than known methods
+    /// need. More: more work for the authenticator that one client can claim.
+    pub authentication_steps_maximum: u16,
+    /// The longest Keep Alive in seconds. Default none. A 5.0 client that asks for more, or for none, is told
+    /// this one; an older one, which cannot be told, is refused. Shorter: lost clients are noticed sooner, and
+    /// all the others send more often.
+    pub keep_alive_maximum: Option<NonZeroU16>,
+    /// What stands before the client identifier in the Response Information that a client may ask for, with a
+    /// `/` in between: a part of the topics in which it can await answers. Default `response`; none gives
+    /// none. Clients whose identifier cannot be part of a topic name get none.
+    pub response_topic_prefix: Option<String>,
+    /// Where else clients are sent, when they connect or when the broker stops. Default none.
+    pub server_reference: Option<ServerReference>,
+    /// Whether payloads that are said to be UTF-8 are looked through, and refused with Payload format invalid
+    /// (0x99) if they are not. Default no: it costs a look at every byte of such a payload.
+    pub check_payload_format: bool,
     /// How long the shards get at the end to write to their clients and to close. Default 2 s. A client
     /// that does not read is closed without waiting for it.
     pub stop_timeout: Duration,
+}
+
+/// Another server for the clients of this one (section 4.11).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerReference {
+    /// Where it is, such as `other.example:1883`; several are separated by spaces. At most 65,535 bytes.
+    pub servers: String,
+    /// Whether clients are to go there from now on (Server moved, 0x9D) or only this time (Use another
+    /// server, 0x9C).
+    pub is_permanent: bool,
+    /// Whether every client is sent there when it connects. Otherwise the clients that are connected are sent
+    /// there when the broker stops.
+    pub redirects: bool,
+}
+
+impl ServerReference {
+    pub(crate) const fn reason(&self) -> ReasonCode {
+        if self.is_permanent { ReasonCode::ServerMoved } else { ReasonCode::UseAnotherServer }
+    }
+
+    pub(crate) fn property(&self) -> Option<Property<'_>> {
+        Utf8String::new(&self.servers).ok().map(Property::ServerReference)
+    }
 }
 
 /// What happens to a message with QoS 1 or 2 when a receiver's queue is full.
@@ -90,6 +139,7 @@ impl Default for Config {
                 receive_maximum: NonZeroU16::new(1024).unwrap_or(NonZeroU16::MAX),
                 maximum_packet_size: NonZeroU32::new(16 << 20).unwrap_or(NonZeroU32::MAX),
                 topic_alias_maximum: 32,
+                ..Limits::default()
             },
             send_maximum: NonZeroU16::new(1024).unwrap_or(NonZeroU16::MAX),
             connect_timeout: Duration::from_secs(10),
@@ -104,6 +154,13 @@ impl Default for Config {
             topic_levels_maximum: 128,
             retained_bytes_maximum: 1 << 30,
             sys_interval: Duration::from_secs(10),
+            authenticator: None,
+            authentication_timeout: Duration::from_secs(10),
+            authentication_steps_maximum: 16,
+            keep_alive_maximum: None,
+            response_topic_prefix: Some("response".to_owned()),
+            server_reference: None,
+            check_payload_format: false,
             stop_timeout: Duration::from_secs(2),
         }
     }

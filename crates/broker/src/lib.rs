@@ -15,6 +15,7 @@
 //! and writes to their output, `shard` flushes each of them once at the end of the turn.
 #![forbid(unsafe_code)]
 
+mod authentication;
 mod config;
 mod handle;
 mod message;
@@ -27,6 +28,7 @@ mod subscriber;
 mod subscription_list;
 mod sys_topics;
 
-pub use config::{Config, QueueFull, SHARDS_MAX};
+pub use authentication::{Authenticator, Claim, Exchange, Reply};
+pub use config::{Config, QueueFull, SHARDS_MAX, ServerReference};
 pub use handle::{Broker, StartError, Stopper};
 pub use metrics::Metrics;

@@ -24,6 +24,8 @@ pub(crate) struct ClientSession {
     pub(crate) will: Option<Box<Will>>,
     /// Tells timers of an earlier stay from those of this one.
     pub(crate) stay: u32,
+    /// Whether a timer is set for messages that expire while the client is away.
+    pub(crate) expiry_watched: bool,
     /// Retained messages that other shards have been asked for.
     pub(crate) awaited: Vec<Awaited>,
     /// Retained messages that nobody has been asked for yet.
@@ -104,6 +106,7 @@ impl Sessions {
             subscriptions: SubscriptionList::default(),
             will: None,
             stay: 0,
+            expiry_watched: false,
             awaited: Vec::new(),
             replays: None,
         };

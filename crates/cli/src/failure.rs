@@ -71,7 +71,9 @@ impl From<ConnectError> for Failure {
                 Version::V5 => colibri_client::ReasonCode::UnsupportedProtocolVersion.number(),
                 Version::V3_1 | Version::V3_1_1 => code::FAILURE,
             },
-            ConnectError::Violation(_) | ConnectError::ExtendedAuthentication => code::PROTOCOL,
+            ConnectError::Violation(_)
+            | ConnectError::ExtendedAuthentication
+            | ConnectError::Authentication(_) => code::PROTOCOL,
             ConnectError::Invalid(_)
             | ConnectError::UnknownHost { .. }
             | ConnectError::Bind { .. }
@@ -98,7 +100,8 @@ const fn advice(error: &ConnectError) -> &'static str {
         | ConnectError::Closed
         | ConnectError::Refused { .. }
         | ConnectError::Violation(_)
-        | ConnectError::ExtendedAuthentication => "",
+        | ConnectError::ExtendedAuthentication
+        | ConnectError::Authentication(_) => "",
     }
 }
 
@@ -108,7 +111,7 @@ impl From<&Ending> for Failure {
             Ending::Asked => code::FAILURE,
             Ending::ByServer { .. } | Ending::Closed | Ending::Io(_) => code::LOST,
             Ending::Violation(Violation::KeepAliveTimeout) => code::KEEP_ALIVE,
-            Ending::Violation(_) => code::PROTOCOL,
+            Ending::Violation(_) | Ending::Authentication(_) => code::PROTOCOL,
             Ending::Refused(error) => match error.as_ref() {
                 ConnectError::Refused { code, .. } => *code,
                 _ => code::FAILURE,

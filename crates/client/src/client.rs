@@ -10,8 +10,8 @@ use crate::handshake::{self, Failed, Start};
 use crate::link::Clock;
 use crate::socket::Socket;
 use crate::{
-    ConnectError, Delivery, Messages, Options, OwnedProperties, Publish, PublishError, Receipt, RequestError,
-    Status, SubscribeRequest, Transport,
+    AuthenticateError, ConnectError, Delivery, Messages, Options, OwnedProperties, Publish, PublishError,
+    Receipt, RequestError, Status, SubscribeRequest, Transport,
 };
 
 /// A handle to a connection; clones of it are cheap. When the last one is dropped, the client disconnects.
@@ -114,6 +114,19 @@ impl Client {
         let filters = filters.iter().map(|filter| OwnedTopicFilter::from(*filter)).collect();
         let (reply, answer) = oneshot::channel();
         self.ask(Command::Unsubscribe { filters, properties, reply }, answer).await
+    }
+
+    /// Proves again who the client is, while other traffic goes on, and waits until the server has accepted
+    /// (5.0, section 4.12.1).
+    ///
+    /// # Errors
+    /// See [`AuthenticateError`]. A server that does not accept ends the connection.
+    // [v5 MQTT-4.12.1-1]
+    pub async fn authenticate_again(&self) -> Result<(), AuthenticateError> {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Authenticate { reply };
+        self.commands.send(command).await.map_err(|_| AuthenticateError::Ended)?;
+        answer.await.unwrap_or(Err(AuthenticateError::Ended))
     }
 
     async fn ask(

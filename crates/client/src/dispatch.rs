@@ -1,22 +1,26 @@
 //! What comes goes to whoever waits for it, and what is asked for goes into packets.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
 
 use colibri_codec::{
-    Frame, PacketId, PacketType, Properties, ReasonCode, Sequence, Split, Suback, Subscribe, TopicFilter,
-    Unsubscribe,
+    Auth, BinaryData, Disconnect, Frame, PacketId, PacketType, Properties, ReasonCode, Sequence, Split,
+    Suback, Subscribe, TopicFilter, Unsubscribe,
 };
-use colibri_protocol::{Delivered, Event, Sent};
-use tokio::sync::mpsc;
+use colibri_protocol::{Connection, Delivered, Event, Sent};
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
 
+use crate::authentication::{Exchange, Rejected, data_property};
 use crate::driver::{Answer, Command};
 use crate::error::{PublishError, RequestError};
+use crate::handshake::answer_challenge;
 use crate::link::{Clock, Link};
 use crate::options::Direction;
 use crate::publish::InFlight;
 use crate::status::Ending;
-use crate::{Delivery, Message, OwnedProperties, SubscribeRequest};
+use crate::{AuthenticateError, Authenticator, Delivery, Message, OwnedProperties, SubscribeRequest};
 
 /// Whether what comes finds room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,14 +38,27 @@ enum Pending {
     Unsubscribe(Answer),
 }
 
+/// An authentication on the open connection.
+struct Again {
+    exchange: Box<dyn Exchange>,
+    reply: oneshot::Sender<Result<(), AuthenticateError>>,
+}
+
 /// Who waits for what.
-#[derive(Debug)]
 pub(crate) struct Dispatch {
     clock: Clock,
     messages: mpsc::Sender<Message>,
     requests: HashMap<PacketId, Pending>,
+    authenticator: Option<Arc<dyn Authenticator>>,
+    again: Option<Again>,
     /// What the server has granted, for a server that has forgotten it.
     granted: Vec<SubscribeRequest>,
+}
+
+impl fmt::Debug for Dispatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dispatch").field("requests", &self.requests).finish_non_exhaustive()
+    }
 }
 
 /// `subscribe` and `unsubscribe` of the connection put their own identifier in its place.
@@ -51,8 +68,13 @@ const ANY_ID: PacketId = match PacketId::new(1) {
 };
 
 impl Dispatch {
-    pub(crate) fn new(clock: Clock, messages: mpsc::Sender<Message>) -> Self {
-        Self { clock, messages, requests: HashMap::new(), granted: Vec::new() }
+    pub(crate) fn new(
+        clock: Clock,
+        messages: mpsc::Sender<Message>,
+        authenticator: Option<Arc<dyn Authenticator>>,
+    ) -> Self {
+        let (requests, granted) = (HashMap::new(), Vec::new());
+        Self { clock, messages, requests, authenticator, again: None, granted }
     }
 
     /// Deals with the whole packets at the front of the input, as long as there is room for what they bring.
@@ -128,10 +150,53 @@ impl Dispatch {
             | Event::Connect(_)
             | Event::Connack(_)
             | Event::Subscribe(_)
-            | Event::Unsubscribe(_)
-            | Event::Auth(_) => {}
+            | Event::Unsubscribe(_) => {}
+            Event::Auth(auth) => {
+                if let Err(rejected) = self.on_auth(&auth, connection, output) {
+                    let refused = Disconnect::new(ReasonCode::NotAuthorized);
+                    connection.disconnect(&refused, output);
+                    return Err(Ending::Authentication(rejected));
+                }
+            }
         }
         Ok(Flow::Open)
+    }
+
+    /// Begins to authenticate anew on the open connection.
+    // [v5 MQTT-4.12.0-7] [v5 MQTT-4.12.1-1]
+    fn authenticate_again(&mut self, reply: oneshot::Sender<Result<(), AuthenticateError>>, link: &mut Link) {
+        let Some(authenticator) = &self.authenticator else {
+            return drop(reply.send(Err(AuthenticateError::NoMethod)));
+        };
+        let mut exchange = authenticator.begin();
+        let first = exchange.first();
+        // What is too long to be sent is as good as none: the server asks for it.
+        let data = data_property(first.as_deref()).unwrap_or_default();
+        let step = ReasonCode::ReAuthenticate;
+        let now = self.clock.now();
+        if link.connection.authenticate(step, data.as_slice(), now, &mut link.output) {
+            self.again = Some(Again { exchange, reply });
+        } else {
+            drop(reply.send(Err(AuthenticateError::UnderWay)));
+        }
+    }
+
+    fn on_auth(
+        &mut self,
+        auth: &Auth<'_>,
+        connection: &mut Connection<InFlight>,
+        output: &mut Vec<u8>,
+    ) -> Result<(), Rejected> {
+        // An AUTH that is not due does not get here.
+        let Some(again) = &mut self.again else { return Ok(()) };
+        if auth.reason == ReasonCode::Success {
+            again.exchange.finish(auth.properties.authentication_data().map(BinaryData::as_bytes))?;
+            if let Some(again) = self.again.take() {
+                drop(again.reply.send(Ok(())));
+            }
+            return Ok(());
+        }
+        answer_challenge(connection, again.exchange.as_mut(), auth, self.clock.now(), output)
     }
 
     /// Waits until the application has taken a message, or does not want any more.
@@ -158,6 +223,7 @@ impl Dispatch {
             Command::Publish { message, reply } => {
                 self.publish(InFlight::new(message, reply, self.clock.now()), link);
             }
+            Command::Authenticate { reply } => self.authenticate_again(reply, link),
             Command::Subscribe { request, reply } => self.subscribe(request, Some(reply), link),
             Command::Unsubscribe { filters, properties, reply } => {
                 let filters: Vec<TopicFilter<'_>> = filters.iter().map(|filter| filter.filter()).collect();
@@ -260,6 +326,9 @@ impl Dispatch {
 
     /// The connection is lost: requests are not answered any more. Our own are asked again.
     pub(crate) fn fail_requests(&mut self) {
+        if let Some(again) = self.again.take() {
+            drop(again.reply.send(Err(AuthenticateError::Lost)));
+        }
         for (_, pending) in self.requests.drain() {
             match pending {
                 Pending::Subscribe(request, None) => self.granted.push(request),

@@ -17,7 +17,7 @@ use crate::publish::InFlight;
 use crate::reconnect::{Backoff, may_pass, worth_another};
 use crate::socket::Moved;
 use crate::status::{Ending, ServerInfo, Status};
-use crate::{Delivery, Message, Options, OwnedProperties, Publish, SubscribeRequest};
+use crate::{AuthenticateError, Delivery, Message, Options, OwnedProperties, Publish, SubscribeRequest};
 
 /// How many bytes may wait to be written before nothing more is taken in that would add to them. Higher:
 /// more throughput over long lines. Lower: less memory when the server does not read.
@@ -31,6 +31,7 @@ pub(crate) type Answer = oneshot::Sender<Result<Vec<ReasonCode>, RequestError>>;
 pub(crate) enum Command {
     Publish { message: Publish, reply: oneshot::Sender<Result<Delivery, PublishError>> },
     Subscribe { request: SubscribeRequest, reply: Answer },
+    Authenticate { reply: oneshot::Sender<Result<(), AuthenticateError>> },
     Unsubscribe { filters: Vec<OwnedTopicFilter>, properties: OwnedProperties, reply: Answer },
 }
 
@@ -74,7 +75,8 @@ impl Driver {
     ) -> (Self, watch::Receiver<Status>) {
         let client_id = info.client_id.clone();
         let (status, watcher) = watch::channel(Status::Connected(Arc::new(info)));
-        let dispatch = Dispatch::new(clock, messages);
+        let authenticator = options.authenticator.clone().filter(|_| options.version.has_properties());
+        let dispatch = Dispatch::new(clock, messages, authenticator);
         (Self { options, clock, client_id, commands, farewells, status, dispatch }, watcher)
     }
 

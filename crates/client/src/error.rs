@@ -8,7 +8,7 @@ use std::time::Duration;
 use colibri_codec::{ConnectReturnCode, EncodeError, Malformed, ReasonCode, Version};
 use colibri_protocol::Violation;
 
-use crate::OwnedProperties;
+use crate::{OwnedProperties, Rejected};
 
 /// Who has to mend an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,8 +71,10 @@ pub enum ConnectError {
     },
     /// The server broke the protocol.
     Violation(Violation),
-    /// The server wants an extended authentication, which this client does not do.
+    /// The server wants an extended authentication, for which there is no authenticator.
     ExtendedAuthentication,
+    /// This end did not go on with the authentication.
+    Authentication(Rejected),
 }
 
 /// How it was found out that a server does not speak a version.
@@ -94,7 +96,9 @@ impl ConnectError {
             Self::UnknownHost { .. } | Self::Unreachable { .. } | Self::TimedOut(_) | Self::Io(_) => {
                 Blame::Environment
             }
-            Self::Closed | Self::Violation(_) | Self::ExtendedAuthentication => Blame::Server,
+            Self::Closed | Self::Violation(_) | Self::ExtendedAuthentication | Self::Authentication(_) => {
+                Blame::Server
+            }
             Self::UnsupportedVersion { .. } => Blame::Caller,
             Self::Refused { reason, .. } => match reason {
                 ReasonCode::ServerUnavailable
@@ -154,9 +158,10 @@ impl fmt::Display for ConnectError {
                 }
             }
             Self::Violation(violation) => write!(f, "the server broke the protocol: {violation}"),
-            Self::ExtendedAuthentication => {
-                f.write_str("the server wants an extended authentication, which this client does not do")
-            }
+            Self::ExtendedAuthentication => f.write_str(
+                "the server wants an extended authentication, for which there is no authenticator",
+            ),
+            Self::Authentication(rejected) => rejected.fmt(f),
         }
     }
 }
@@ -170,6 +175,7 @@ impl std::error::Error for ConnectError {
             | Self::Unreachable { source, .. }
             | Self::Io(source) => Some(source),
             Self::Violation(violation) => Some(violation),
+            Self::Authentication(rejected) => Some(rejected),
             Self::TimedOut(_)
             | Self::Closed
             | Self::UnsupportedVersion { .. }

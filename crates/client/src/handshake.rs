@@ -2,10 +2,13 @@
 
 use std::io;
 
-use colibri_codec::{Connack, ConnectReturnCode, Frame, PacketType, ReasonCode, Split, Version};
-use colibri_protocol::{Connection, Event, Session};
+use colibri_codec::{
+    Auth, BinaryData, Connack, ConnectReturnCode, Frame, PacketType, ReasonCode, Split, Version,
+};
+use colibri_protocol::{Connection, Event, Session, Time};
 use tokio::time::{Instant, timeout_at};
 
+use crate::authentication::{Exchange, Rejected, data_property};
 use crate::error::{ConnectError, Evidence};
 use crate::link::{Clock, Link};
 use crate::options::{Direction, Options};
@@ -44,7 +47,13 @@ pub(crate) async fn open(
 ) -> Result<(Link, ServerInfo), Failed> {
     let Start { client_id, clean_start, session, deadline } = start;
     let mut output = Vec::new();
-    let connected = options.with_connect(client_id, clean_start, |connect| {
+    let mut exchange = begin(options);
+    let first = exchange.as_deref_mut().and_then(Exchange::first);
+    let data = match data_property(first.as_deref()) {
+        Ok(data) => data,
+        Err(rejected) => return Err(Failed { error: ConnectError::Authentication(rejected), session }),
+    };
+    let connected = options.with_connect(client_id, clean_start, data, |connect| {
         Connection::client(connect, options.limits, session, clock.now(), &mut output)
     });
     let connection = match connected.map_err(ConnectError::from).and_then(|made| Ok(made?)) {
@@ -52,7 +61,7 @@ pub(crate) async fn open(
         Err(error) => return Err(Failed { error, session: Session::new() }),
     };
     let mut link = Link::new(socket, connection, output, options.observer.clone());
-    match answer(&mut link, options, clock, deadline).await {
+    match answer(&mut link, options, exchange, clock, deadline).await {
         Ok(mut info) => {
             if info.client_id.is_empty() {
                 client_id.clone_into(&mut info.client_id);
@@ -63,9 +72,16 @@ pub(crate) async fn open(
     }
 }
 
+/// Begins an exchange, if there is an Authentication Method.
+fn begin(options: &Options) -> Option<Box<dyn Exchange>> {
+    let authenticator = options.authenticator.as_ref().filter(|_| options.version.has_properties())?;
+    Some(authenticator.begin())
+}
+
 async fn answer(
     link: &mut Link,
     options: &Options,
+    mut exchange: Option<Box<dyn Exchange>>,
     clock: Clock,
     deadline: Instant,
 ) -> Result<ServerInfo, ConnectError> {
@@ -79,8 +95,28 @@ async fn answer(
                 refused_in_old_form(frame, options.version)?;
                 let event = link.connection.handle_frame(frame, clock.now(), &mut link.output);
                 let info = match event.map_err(ConnectError::Violation)? {
-                    Event::Connack(connack) => accepted(&connack, options.version)?,
-                    Event::Auth(_) => return Err(ConnectError::ExtendedAuthentication),
+                    Event::Connack(connack) => {
+                        let info = accepted(&connack, options.version)?;
+                        if let Some(exchange) = &mut exchange {
+                            let proof = connack.properties.authentication_data().map(BinaryData::as_bytes);
+                            exchange.finish(proof).map_err(ConnectError::Authentication)?;
+                        }
+                        info
+                    }
+                    // [v5 MQTT-4.12.0-3]
+                    Event::Auth(auth) => {
+                        let exchange = exchange.as_deref_mut().ok_or(ConnectError::ExtendedAuthentication)?;
+                        answer_challenge(
+                            &mut link.connection,
+                            exchange,
+                            &auth,
+                            clock.now(),
+                            &mut link.output,
+                        )
+                        .map_err(ConnectError::Authentication)?;
+                        link.input.drain(..used);
+                        continue;
+                    }
                     Event::Handled
                     | Event::Connect(_)
                     | Event::Publish(_)
@@ -108,6 +144,25 @@ async fn answer(
             }
             Ok(Err(error)) => return Err(ConnectError::Io(error)),
         }
+    }
+}
+
+/// Answers a challenge of the server.
+// [v5 MQTT-4.12.0-3]
+pub(crate) fn answer_challenge(
+    connection: &mut Connection<InFlight>,
+    exchange: &mut dyn Exchange,
+    auth: &Auth<'_>,
+    now: Time,
+    output: &mut Vec<u8>,
+) -> Result<(), Rejected> {
+    let challenge = auth.properties.authentication_data().map(BinaryData::as_bytes);
+    let answer = exchange.answer(challenge)?;
+    let data = data_property(answer.as_deref())?;
+    if connection.authenticate(ReasonCode::ContinueAuthentication, data.as_slice(), now, output) {
+        Ok(())
+    } else {
+        Err(Rejected("the server takes no answer of that size".to_owned()))
     }
 }
 

@@ -31,6 +31,7 @@
 //! What a version does not know (properties before 5.0) is left out when a packet is written for it.
 #![forbid(unsafe_code)]
 
+mod authentication;
 mod client;
 mod dispatch;
 mod driver;
@@ -46,6 +47,7 @@ mod socket;
 mod status;
 mod subscription;
 
+pub use authentication::{AuthenticateError, Authenticator, Exchange, Rejected};
 pub use client::Client;
 pub use colibri_codec::{
     Frame, OwnedTopicFilter, OwnedTopicName, Packet, PacketId, Properties, Property, PropertyId, QoS,

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use colibri_codec::{
-    BinaryData, Connect, Frame, Malformed, OwnedTopicName, QoS, TopicName, Utf8String, Version,
+    BinaryData, Connect, Frame, Malformed, OwnedTopicName, Property, QoS, TopicName, Utf8String, Version,
 };
 use colibri_protocol::Limits;
 
-use crate::{Backoff, Endpoint, OwnedProperties};
+use crate::{Authenticator, Backoff, Endpoint, OwnedProperties};
 
 /// What a connection is to be.
 #[derive(Clone, Debug)]
@@ -33,6 +33,8 @@ pub struct Options {
     pub user_name: Option<String>,
     /// What proves it.
     pub password: Option<Vec<u8>>,
+    /// Proves with challenges who the client is (5.0). Default none.
+    pub authenticator: Option<Arc<dyn Authenticator>>,
     /// What the server publishes when the client is lost.
     pub will: Option<Will>,
     /// Further properties of CONNECT, but for those of `limits` and `session_expiry`.
@@ -68,6 +70,7 @@ impl Options {
             keep_alive: 60,
             user_name: None,
             password: None,
+            authenticator: None,
             will: None,
             properties: OwnedProperties::new(),
             limits: Limits::default(),
@@ -80,16 +83,22 @@ impl Options {
         }
     }
 
-    /// The CONNECT that says all this, handed to `then` as it borrows.
+    /// The CONNECT that says all this, handed to `then` as it borrows; `data` begins an authentication.
     pub(crate) fn with_connect<R>(
         &self,
         client_id: &str,
         clean_start: bool,
+        data: Option<Property<'_>>,
         then: impl FnOnce(&Connect<'_>) -> R,
     ) -> Result<R, Malformed> {
         let mut properties = self.properties.clone();
         if let Some(seconds) = self.session_expiry {
-            properties.push(colibri_codec::Property::SessionExpiryInterval(seconds));
+            properties.push(Property::SessionExpiryInterval(seconds));
+        }
+        // [v5 MQTT-4.12.0-5]
+        if let Some(authenticator) = &self.authenticator {
+            properties.push(Property::AuthenticationMethod(Utf8String::new(authenticator.method())?));
+            data.into_iter().for_each(|data| properties.push(data));
         }
         let connect = Connect {
             version: self.version,

@@ -41,7 +41,7 @@ impl Backoff {
 /// Whether it makes sense to come back after a connection has ended so.
 pub(crate) const fn worth_another(ending: &Ending) -> bool {
     match ending {
-        Ending::Asked | Ending::Refused(_) => false,
+        Ending::Asked | Ending::Refused(_) | Ending::Authentication(_) => false,
         Ending::Closed | Ending::Io(_) | Ending::Violation(_) => true,
         // Another client has the session: to come back would take it away again, and so on for ever.
         Ending::ByServer { reason, .. } => {
@@ -60,7 +60,9 @@ pub(crate) const fn may_pass(error: &ConnectError) -> bool {
         | ConnectError::Closed
         | ConnectError::Violation(_)
         | ConnectError::Bind { .. } => true,
-        ConnectError::Invalid(_) | ConnectError::ExtendedAuthentication => false,
+        ConnectError::Invalid(_) | ConnectError::ExtendedAuthentication | ConnectError::Authentication(_) => {
+            false
+        }
         ConnectError::UnsupportedVersion { evidence, .. } => {
             // It spoke the version before.
             matches!(evidence, crate::Evidence::Closed)

@@ -8,7 +8,7 @@ use std::time::Duration;
 use colibri_codec::ReasonCode;
 use colibri_protocol::Violation;
 
-use crate::{ConnectError, OwnedProperties};
+use crate::{ConnectError, OwnedProperties, Rejected};
 
 /// How the connection fares. Whoever watches sees the latest state, and may miss those between.
 #[derive(Clone, Debug)]
@@ -55,6 +55,8 @@ pub enum Ending {
     Closed,
     /// The server broke the protocol, or was silent for too long.
     Violation(Violation),
+    /// This end did not go on with an authentication.
+    Authentication(Rejected),
     /// The connection failed.
     Io(Arc<io::Error>),
     /// The server refused to have the client back.
@@ -77,6 +79,7 @@ impl fmt::Display for Ending {
                 f.write_str("the server did not answer a ping within the keep alive")
             }
             Self::Violation(violation) => write!(f, "the server broke the protocol: {violation}"),
+            Self::Authentication(rejected) => rejected.fmt(f),
             Self::Io(error) => write!(f, "the connection failed: {error}"),
             Self::Refused(error) => error.fmt(f),
         }

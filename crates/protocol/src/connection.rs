@@ -5,11 +5,12 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use colibri_codec::{
-    Connack, Connect, EncodeError, Frame, Packet, PacketId, PacketType, Pingreq, Property, Puback, Publish,
-    QoS, ReasonCode, Suback, Subscribe, Unsuback, UnsubackReason, Unsubscribe, Utf8String, Version,
+    Connack, Connect, EncodeError, Frame, Packet, PacketId, PacketType, Pingreq, Properties, Property,
+    Puback, Publish, QoS, ReasonCode, Suback, Subscribe, Unsuback, Unsubscribe, Utf8String, Version,
 };
 
 use crate::alias::{IncomingAliases, OutgoingAliases};
+use crate::authentication::Authentication;
 use crate::event::{Event, Received, Topic};
 use crate::flow::Quota;
 use crate::incoming::HeldAcks;
@@ -37,8 +38,8 @@ pub struct Connection<M> {
     pub(crate) incoming_aliases: IncomingAliases,
     pub(crate) outgoing_aliases: Option<Box<OutgoingAliases>>,
     pub(crate) held: HeldAcks,
-    /// Whether CONNECT named an Authentication Method.
-    pub(crate) extended_authentication: bool,
+    /// The Authentication Method that CONNECT named, if it did.
+    pub(crate) authentication: Option<Box<Authentication>>,
     /// Whether CONNECT asked for a session that outlives the connection (Session Expiry above 0).
     pub(crate) session_may_outlive: bool,
     /// Client: whether CONNECT asked for a new session.
@@ -77,7 +78,7 @@ impl<M: Kept> Connection<M> {
             incoming_aliases: IncomingAliases::default(),
             outgoing_aliases: None,
             held: HeldAcks::default(),
-            extended_authentication: false,
+            authentication: None,
             session_may_outlive: false,
             clean_start: false,
             session: Session::new(),
@@ -100,7 +101,7 @@ impl<M: Kept> Connection<M> {
     ) -> Result<Self, EncodeError> {
         let connect = &in_earnest(connect);
         let own: Vec<Property<'_>> = limits.properties().chain(connect.properties.iter()).collect();
-        let properties = colibri_codec::Properties::new(&own);
+        let properties = Properties::new(&own);
         Connect { properties, ..*connect }.encode(out)?;
         let mut connection = Self::server(limits, now);
         connection.role = Role::Client;
@@ -108,7 +109,10 @@ impl<M: Kept> Connection<M> {
         connection.version = connect.version;
         connection.keep_alive = KeepAlive::new(connect.keep_alive, now);
         connection.session_may_outlive = connect.properties.session_expiry_interval().unwrap_or(0) > 0;
-        connection.extended_authentication = connect.properties.authentication_method().is_some();
+        // Before 5.0 properties are left out of CONNECT.
+        let method = connect.properties.authentication_method();
+        let method = method.filter(|_| connect.version.has_properties());
+        connection.authentication = Authentication::begun(method, Role::Client);
         connection.clean_start = connect.clean_start;
         connection.session = session;
         Ok(connection)
@@ -149,9 +153,9 @@ impl<M: Kept> Connection<M> {
             Packet::Pubrec(pubrec) => self.on_pubrec(pubrec, now, out),
             Packet::Pubrel(pubrel) => self.on_pubrel(pubrel, now, out),
             Packet::Pubcomp(pubcomp) => Ok(self.on_pubcomp(pubcomp)),
-            Packet::Subscribe(subscribe) => Ok(self.on_subscribe(subscribe)),
+            Packet::Subscribe(subscribe) => Ok(self.on_subscribe(subscribe, now, out)),
             Packet::Suback(suback) => Ok(self.on_suback(suback)),
-            Packet::Unsubscribe(unsubscribe) => Ok(self.on_unsubscribe(unsubscribe)),
+            Packet::Unsubscribe(unsubscribe) => Ok(self.on_unsubscribe(unsubscribe, now, out)),
             Packet::Unsuback(unsuback) => Ok(self.on_unsuback(unsuback)),
             Packet::Pingreq(Pingreq) => Ok(self.on_pingreq(now, out)),
             Packet::Pingresp(_) => Ok(self.on_pingresp()),
@@ -218,12 +222,15 @@ impl<M: Kept> Connection<M> {
     // [v5 MQTT-3.1.4-5] [v5 MQTT-3.2.0-1] [v3.1.1 MQTT-3.1.4-4] [v3.1.1 MQTT-3.2.0-1]
     pub fn accept(&mut self, acceptance: &Acceptance<'_>, session: Session<M>, now: Time, out: &mut Vec<u8>) {
         debug_assert_eq!(self.state, State::Deciding);
+        let mut authentication = self.authentication.take();
+        let method = authentication.as_deref_mut().and_then(Authentication::end);
         let mut properties: Vec<Property<'_>> = Vec::new();
         if self.version.has_properties() {
             properties.extend(self.limits.properties());
             // [v5 MQTT-3.1.3-7] [v5 MQTT-3.2.2-16]
             properties.extend(acceptance.assigned_client_id.map(Property::AssignedClientIdentifier));
             properties.extend(acceptance.server_keep_alive.map(Property::ServerKeepAlive));
+            properties.extend(method);
             properties.extend_from_slice(acceptance.properties);
         }
         // Before 5.0 the client could not be told. [v5 MQTT-3.2.2-22]
@@ -249,39 +256,33 @@ impl<M: Kept> Connection<M> {
         }
         let written = connack.encode(self.version, out);
         debug_assert!(written.is_ok(), "{written:?}");
+        self.authentication = authentication;
         self.open(session, now, out);
     }
 
-    /// Server: answers a SUBSCRIBE.
+    /// Server: answers a SUBSCRIBE. The properties are left out where the client does not want or take
+    /// them; a client that does not take the answer at all finds the connection closed, with Packet too large.
     // [v5 MQTT-3.8.4-1] [v5 MQTT-3.8.4-2] [v3.1.1 MQTT-3.8.4-1] [v3.1.1 MQTT-3.8.4-2]
-    pub fn suback(&mut self, packet_id: PacketId, reasons: &[ReasonCode], now: Time, out: &mut Vec<u8>) {
+    pub fn suback(&mut self, suback: &Suback<'_>, now: Time, out: &mut Vec<u8>) {
         if self.state != State::Open {
             return;
         }
-        let reasons = colibri_codec::Sequence::new(reasons);
-        let suback = Suback { packet_id, properties: colibri_codec::Properties::EMPTY, reasons };
-        let written = suback.encode(self.version, out);
-        debug_assert!(written.is_ok(), "{written:?}");
-        self.keep_alive.sent(now);
+        let (suback, version) = (*suback, self.version);
+        self.write_answer(suback.properties, Properties::EMPTY, now, out, |properties, out| {
+            Suback { properties, ..suback }.encode(version, out)
+        });
     }
 
-    /// Server: answers an UNSUBSCRIBE.
+    /// Server: answers an UNSUBSCRIBE, as [`Connection::suback`] does a SUBSCRIBE.
     // [v5 MQTT-3.10.4-4] [v5 MQTT-3.10.4-5] [v3.1.1 MQTT-3.10.4-4] [v3.1.1 MQTT-3.10.4-5]
-    pub fn unsuback(
-        &mut self,
-        packet_id: PacketId,
-        reasons: &[UnsubackReason],
-        now: Time,
-        out: &mut Vec<u8>,
-    ) {
+    pub fn unsuback(&mut self, unsuback: &Unsuback<'_>, now: Time, out: &mut Vec<u8>) {
         if self.state != State::Open {
             return;
         }
-        let reasons = colibri_codec::Sequence::new(reasons);
-        let unsuback = Unsuback { packet_id, properties: colibri_codec::Properties::EMPTY, reasons };
-        let written = unsuback.encode(self.version, out);
-        debug_assert!(written.is_ok(), "{written:?}");
-        self.keep_alive.sent(now);
+        let (unsuback, version) = (*unsuback, self.version);
+        self.write_answer(unsuback.properties, Properties::EMPTY, now, out, |properties, out| {
+            Unsuback { properties, ..unsuback }.encode(version, out)
+        });
     }
 
     /// Client: sends a SUBSCRIBE under an identifier of its own, which is returned; whatever identifier
@@ -415,8 +416,9 @@ impl<M: Kept> Connection<M> {
         self.state = State::Open;
         self.session = session;
         self.send_quota = Quota::new(self.peer.receive_maximum);
-        if self.peer.topic_alias_maximum > 0 {
-            let aliases = OutgoingAliases::new(self.peer.topic_alias_maximum);
+        let aliases = self.peer.topic_alias_maximum.min(self.limits.aliases_set_maximum);
+        if aliases > 0 {
+            let aliases = OutgoingAliases::new(aliases);
             self.outgoing_aliases = Some(Box::new(aliases));
         }
         self.resend(now, out);
@@ -471,6 +473,6 @@ const fn accepting<'a>(acceptance: &Acceptance<'_>, properties: &'a [Property<'a
     Connack {
         session_present: acceptance.session_present,
         reason: ReasonCode::Success,
-        properties: colibri_codec::Properties::new(properties),
+        properties: Properties::new(properties),
     }
 }

@@ -1,4 +1,7 @@
 //! Each way a peer can break the protocol, the reason code it calls for and the statements it breaks.
+//!
+//! A Packet Identifier that is in use for something else is none of them: Packet Identifier in use (0x91) is
+//! a code for acknowledgements alone (section 2.4), and says that the two ends disagree about the session.
 
 use core::fmt;
 
@@ -37,8 +40,10 @@ pub enum Violation {
     AuthenticationMethodMismatch,
     /// A client sent Server Reference with DISCONNECT.
     ServerReferenceFromClient,
-    /// A new QoS 2 message under an identifier that is still in use for a QoS 1 message not answered yet.
-    PacketIdInUse,
+    /// AUTH when it was not the peer's turn, or with a reason code that is not for it to send then.
+    AuthenticationOutOfTurn,
+    /// A server takes no packet as large as an acknowledgement; the size in bytes that it takes.
+    PacketSizeTooSmall(u32),
     /// Nothing came for one and a half times the Keep Alive, or no PINGRESP.
     KeepAliveTimeout,
 }
@@ -59,8 +64,9 @@ impl Violation {
             | Self::SessionExpiryAfterZero
             | Self::SessionExpiryFromServer
             | Self::ServerReferenceFromClient
-            | Self::PacketIdInUse
+            | Self::AuthenticationOutOfTurn
             | Self::AuthenticationMethodMismatch => ReasonCode::ProtocolError,
+            Self::PacketSizeTooSmall(_) => ReasonCode::PacketTooLarge,
             Self::ReceiveMaximumExceeded => ReasonCode::ReceiveMaximumExceeded,
             Self::TopicAliasTooHigh => ReasonCode::TopicAliasInvalid,
             Self::KeepAliveTimeout => ReasonCode::KeepAliveTimeout,
@@ -94,7 +100,8 @@ impl Violation {
             | Self::SessionExpiryAfterZero
             | Self::SessionExpiryFromServer
             | Self::ServerReferenceFromClient
-            | Self::PacketIdInUse
+            | Self::AuthenticationOutOfTurn
+            | Self::PacketSizeTooSmall(_)
             | Self::AuthenticationMethodMismatch => &[],
         }
     }
@@ -134,7 +141,10 @@ impl fmt::Display for Violation {
                 f.write_str("the authentication method is not that of CONNECT")
             }
             Self::ServerReferenceFromClient => f.write_str("a client may not send a server reference"),
-            Self::PacketIdInUse => f.write_str("the packet identifier is in use"),
+            Self::AuthenticationOutOfTurn => f.write_str("this AUTH is not due now, or not from that end"),
+            Self::PacketSizeTooSmall(size) => {
+                write!(f, "the server takes {size} bytes at most, too few for an acknowledgement")
+            }
             Self::KeepAliveTimeout => f.write_str("the peer was silent for too long"),
         }
     }

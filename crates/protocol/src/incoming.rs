@@ -84,6 +84,8 @@ pub(crate) struct HeldAck {
     pub(crate) qos: QoS,
     /// `None` until it is known.
     pub(crate) reason: Option<ReasonCode>,
+    /// Why it is a refusal, for people; empty where it is none.
+    pub(crate) words: &'static str,
 }
 
 impl HeldAcks {
@@ -111,10 +113,8 @@ impl HeldAcks {
     }
 
     /// The next one that may leave.
-    pub(crate) fn pop_known(&mut self) -> Option<(PacketId, QoS, ReasonCode)> {
-        let ack = *self.queue.front()?;
-        let reason = ack.reason?;
-        self.queue.pop_front();
-        Some((ack.id, ack.qos, reason))
+    pub(crate) fn pop_known(&mut self) -> Option<HeldAck> {
+        self.queue.front()?.reason?;
+        self.queue.pop_front()
     }
 }

@@ -11,7 +11,8 @@
 //!    [`accept`](Connection::accept) or [`refuse`](Connection::refuse); [`Event::Publish`] wants
 //!    [`acknowledge`](Connection::acknowledge), or [`hold`](Connection::hold) now and
 //!    [`acknowledge_held`](Connection::acknowledge_held) later; [`Event::Release`] wants
-//!    [`complete`](Connection::complete); [`Event::Subscribe`] wants [`suback`](Connection::suback).
+//!    [`complete`](Connection::complete); [`Event::Subscribe`] wants [`suback`](Connection::suback);
+//!    [`Event::Auth`] wants [`authenticate`](Connection::authenticate), or an end.
 //! 4. After [`Event::Delivered`] and after the connection has opened, call [`pump`](Connection::pump): what
 //!    waited may be sent now.
 //! 5. Send messages with [`send`](Connection::send); if it says [`Sent::Wait`], put them into the session's
@@ -93,6 +94,8 @@
 extern crate alloc;
 
 mod alias;
+mod answer;
+mod authentication;
 mod closing;
 mod connection;
 mod error;

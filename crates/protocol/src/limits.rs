@@ -6,7 +6,7 @@ use core::num::{NonZeroU16, NonZeroU32};
 /// The largest packet there can be: a five-byte fixed header and the largest Remaining Length, in bytes.
 pub const PACKET_SIZE_MAX: u32 = REMAINING_LENGTH_MAX + 5;
 
-/// What this end accepts; a 5.0 peer is told.
+/// What this end accepts, which a 5.0 peer is told, and what it keeps for its peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// How many QoS 1 and 2 messages the peer may have unacknowledged, 1 to 65,535. Default 65,535, which
@@ -19,6 +19,9 @@ pub struct Limits {
     /// The highest topic alias the peer may set, 0 to 65,535. Default 0, none. Higher: fewer bytes on the
     /// line. Lower: less memory, as each alias keeps a topic (section 3.1.2.11.5).
     pub topic_alias_maximum: u16,
+    /// How many topic aliases this end sets, however many the peer takes, 0 to 65,535. Default 64. Higher:
+    /// fewer bytes on the line. Lower: less memory, as each alias keeps a topic, and a peer may take 65,535.
+    pub aliases_set_maximum: u16,
 }
 
 impl Default for Limits {
@@ -27,6 +30,7 @@ impl Default for Limits {
             receive_maximum: NonZeroU16::MAX,
             maximum_packet_size: NonZeroU32::new(PACKET_SIZE_MAX).unwrap_or(NonZeroU32::MAX),
             topic_alias_maximum: 0,
+            aliases_set_maximum: 64,
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use colibri_codec::PacketId;
 
-use crate::Kept;
 use crate::incoming::PacketIdSet;
 use crate::outgoing::{Outgoing, Stage};
+use crate::{Kept, Time};
 
 /// The part of a Session that the protocol itself works with. Subscriptions are the server's.
 ///
@@ -76,6 +76,23 @@ impl<M> Session<M> {
         M: Kept,
     {
         self.outgoing.waiting.retain(keep);
+    }
+
+    /// Drops waiting messages that have expired, to make room; says how many. A queue is gone through once a
+    /// second at most.
+    pub fn drop_expired(&mut self, now: Time) -> usize
+    where
+        M: Kept,
+    {
+        self.outgoing.waiting.drop_expired(now)
+    }
+
+    /// When it is next worth calling [`Session::drop_expired`]; `None` is never.
+    pub fn next_expiry(&self) -> Option<Time>
+    where
+        M: Kept,
+    {
+        self.outgoing.waiting.expiry()
     }
 
     /// How many exchanges are under way.

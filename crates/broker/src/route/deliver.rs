@@ -155,13 +155,13 @@ impl Shard {
 
     /// Puts a message into a session's queue, if the queue has room or the policy makes some.
     fn enqueue(&mut self, number: u32, delivery: Delivery) {
-        let full = self.queue_of(number).is_some_and(|queue| self.is_full(queue));
-        if full && !self.make_room(number) {
+        if self.has_full_queue(number) && !self.make_room(number) {
             return;
         }
         if let Some(queue) = self.queue_of_mut(number) {
             queue.enqueue(delivery);
         }
+        self.watch_expiry(number);
         let full = self.queue_of(number).is_some_and(|queue| self.is_full(queue));
         if full {
             self.note_full();
@@ -237,7 +237,7 @@ impl Shard {
         }
     }
 
-    fn queue_of_mut(&mut self, number: u32) -> Option<&mut Session<Delivery>> {
+    pub(super) fn queue_of_mut(&mut self, number: u32) -> Option<&mut Session<Delivery>> {
         let session = self.sessions.get_mut(number)?;
         match session.connection {
             Some(connection) => {

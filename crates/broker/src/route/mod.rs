@@ -1,6 +1,7 @@
 //! From a topic to its receivers: local sessions, shared groups, other shards.
 
 mod deliver;
+mod expiring;
 pub(crate) mod interest;
 pub(crate) mod retained;
 mod shared;
@@ -208,11 +209,8 @@ impl Shard {
     }
 
     /// Whether a local receiver of a route has a full queue.
-    pub(crate) fn is_full_for(&self, route: &Route) -> bool {
-        route.targets.iter().any(|target| {
-            target.qos > QoS::AtMostOnce
-                && self.queue_of(target.session).is_some_and(|queue| self.is_full(queue))
-        })
+    pub(crate) fn is_full_for(&mut self, route: &Route) -> bool {
+        route.targets.iter().any(|target| target.qos > QoS::AtMostOnce && self.has_full_queue(target.session))
     }
 
     /// Looks whether there is still a full queue, if it has not just been done.

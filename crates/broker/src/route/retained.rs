@@ -18,9 +18,9 @@ use colibri_topics::RetainedTree;
 use hashbrown::HashMap;
 
 use crate::message::{Delivery, Inbound, Message};
-use crate::shard::Shard;
 use crate::shard::inbox::Operation;
 use crate::shard::timers::Timer;
+use crate::shard::{Shard, Sockets};
 use crate::subscriber::Options;
 
 /// How many messages may wait for a session when another replay begins for it. Large enough that the
@@ -292,7 +292,19 @@ impl Shard {
         self.links.send(from, Operation::RetainedAnswer { session, query, answer });
     }
 
-    pub(crate) fn on_retained_answer(&mut self, from: u8, session: u32, query: u32, answer: Answer) {
+    /// Whether a session waits for what other shards retain.
+    pub(crate) fn awaits_retained(&self, session: u32) -> bool {
+        self.sessions.get(session).is_some_and(|entry| !entry.awaited.is_empty())
+    }
+
+    pub(crate) fn on_retained_answer(
+        &mut self,
+        from: u8,
+        session: u32,
+        query: u32,
+        answer: Answer,
+        sockets: &mut dyn Sockets,
+    ) {
         let own = self.number;
         let Some(entry) = self.sessions.get_mut(session) else { return };
         let Some(place) = entry.awaited.iter().position(|awaited| awaited.query == query) else { return };
@@ -331,6 +343,7 @@ impl Shard {
         }
         if let Some(connection) = self.sessions.get(session).and_then(|entry| entry.connection) {
             self.touch(connection);
+            self.answer_held_subscribe(connection, sockets);
         }
     }
 }

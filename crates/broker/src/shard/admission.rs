@@ -1,9 +1,15 @@
 //! A client connects: who it is, and which session it gets (section 3.1.4).
 
-use colibri_codec::{Connect, Property, ReasonCode, Utf8String, Version, Will as ConnectWill};
+use std::num::NonZeroU16;
+use std::sync::Arc;
+
+use colibri_codec::{
+    BinaryData, Connect, Property, ReasonCode, TopicName, Utf8String, Version, Will as ConnectWill,
+};
 use colibri_protocol::{Acceptance, Progress, Publication, Session, State, passed_on};
 
 use super::Shard;
+use crate::config::Config;
 use crate::message::{Delivery, Inbound};
 use crate::sessions::Will;
 use crate::subscriber::Subscriber;
@@ -16,10 +22,28 @@ struct Attachment {
 }
 
 impl Shard {
-    pub(crate) fn on_connect(&mut self, number: u32, connect: &Connect<'_>) {
-        if let Err(reason) = check(connect).and_then(|()| self.check_will(connect)) {
+    /// A client sends CONNECT, which is `bytes`.
+    pub(crate) fn on_connect(&mut self, number: u32, connect: &Connect<'_>, bytes: &[u8]) {
+        let config = Arc::clone(&self.config);
+        if let Some(reference) = config.server_reference.as_ref().filter(|reference| reference.redirects) {
+            let property = reference.property();
+            return self.refuse_because(number, reference.reason(), property.as_slice());
+        }
+        if let Err(reason) = check(connect, &config).and_then(|()| self.check_will(connect)) {
             return self.refuse(number, reason);
         }
+        match &config.authenticator {
+            Some(authenticator) => self.authenticate_connect(number, connect, bytes, authenticator.as_ref()),
+            // [v5 MQTT-4.12.0-1]
+            None if connect.properties.authentication_method().is_some() => {
+                self.refuse(number, ReasonCode::BadAuthenticationMethod);
+            }
+            None => self.admit(number, connect, None),
+        }
+    }
+
+    /// Lets a client in; `data` ends its authentication.
+    pub(crate) fn admit(&mut self, number: u32, connect: &Connect<'_>, data: Option<&[u8]>) {
         let assigned = connect.client_id.is_empty().then(|| self.assign_client_id());
         let client_id = assigned.as_deref().unwrap_or_else(|| connect.client_id.as_str());
         let Some(attachment) = self.attach(client_id, connect.clean_start) else {
@@ -44,12 +68,20 @@ impl Shard {
         if expiry != requested {
             properties.push(Property::SessionExpiryInterval(expiry));
         }
+        // [v5 MQTT-4.12.0-5] [v5 MQTT-4.12.0-6]
+        if connect.properties.authentication_method().is_some() {
+            let data = data.and_then(|data| BinaryData::new(data).ok());
+            properties.extend(data.map(Property::AuthenticationData));
+        }
+        let response_information = self.response_information(connect, client_id);
+        let response_topic = response_information.as_deref().and_then(|text| Utf8String::new(text).ok());
+        properties.extend(response_topic.map(Property::ResponseInformation));
         // [v5 MQTT-3.1.3-6] [v5 MQTT-3.2.2-16]
         let assigned_client_id = assigned.as_deref().and_then(|id| Utf8String::new(id).ok());
         let acceptance = Acceptance {
             session_present: attachment.present,
             assigned_client_id,
-            server_keep_alive: None,
+            server_keep_alive: server_keep_alive(connect, self.config.keep_alive_maximum),
             send_maximum: Some(self.config.send_maximum.get()),
             properties: &properties,
         };
@@ -74,14 +106,44 @@ impl Shard {
         }
     }
 
-    /// A will goes where its client may publish.
+    /// A will goes where its client may publish, and is what it is said to be.
     fn check_will(&self, connect: &Connect<'_>) -> Result<(), ReasonCode> {
-        connect.will.as_ref().map_or(Ok(()), |will| self.may_publish(will.topic))
+        let Some(will) = &connect.will else { return Ok(()) };
+        let is_text = will.properties.payload_format_indicator() == Some(true);
+        if self.config.check_payload_format
+            && is_text
+            && std::str::from_utf8(will.payload.as_bytes()).is_err()
+        {
+            return Err(ReasonCode::PayloadFormatInvalid);
+        }
+        self.may_publish(will.topic)
     }
 
-    fn refuse(&mut self, number: u32, reason: ReasonCode) {
+    /// Where a client can await answers, if it asks (section 3.2.2.3.15).
+    // [v5 MQTT-3.1.2-28]
+    fn response_information(&self, connect: &Connect<'_>, client_id: &str) -> Option<String> {
+        let prefix = self.config.response_topic_prefix.as_ref()?;
+        let asked = connect.properties.request_response_information() == Some(true);
+        let text = asked.then(|| format!("{prefix}/{client_id}"))?;
+        TopicName::new(&text).is_ok().then_some(text)
+    }
+
+    pub(crate) fn refuse(&mut self, number: u32, reason: ReasonCode) {
+        self.refuse_because(number, reason, &[]);
+    }
+
+    /// The same with the reason in words, which may be empty.
+    pub(crate) fn refuse_with(&mut self, number: u32, reason: ReasonCode, words: &str) {
+        let words = Utf8String::new(words).ok().filter(|words| !words.is_empty());
+        self.refuse_because(number, reason, words.map(Property::ReasonString).as_slice());
+    }
+
+    fn refuse_because(&mut self, number: u32, reason: ReasonCode, properties: &[Property<'_>]) {
         if let Some(client) = self.connections.get_mut(number) {
-            client.protocol.refuse(reason, &[], &mut client.output);
+            if client.output.capacity() == 0 {
+                client.output = self.spare.lend();
+            }
+            client.protocol.refuse(reason, properties, &mut client.output);
             client.flags.lingers = true;
         }
         self.close_connection(number);
@@ -162,11 +224,7 @@ impl Shard {
 }
 
 /// Whether a CONNECT can be accepted at all.
-fn check(connect: &Connect<'_>) -> Result<(), ReasonCode> {
-    // No mechanism is there yet. [v5 MQTT-4.12.0-1]
-    if connect.properties.authentication_method().is_some() {
-        return Err(ReasonCode::BadAuthenticationMethod);
-    }
+fn check(connect: &Connect<'_>, config: &Config) -> Result<(), ReasonCode> {
     // [v3.1.1 MQTT-3.1.3-8]; 3.1 has no empty identifiers at all (its section 3.1).
     let may_be_empty = match connect.version {
         Version::V5 => true,
@@ -177,7 +235,19 @@ fn check(connect: &Connect<'_>) -> Result<(), ReasonCode> {
     if connect.client_id.is_empty() && !may_be_empty {
         return Err(ReasonCode::ClientIdentifierNotValid);
     }
+    // Before 5.0 a client cannot be told another Keep Alive; mosquitto refuses it in the same way.
+    let is_told = connect.version.has_properties();
+    if !is_told && server_keep_alive(connect, config.keep_alive_maximum).is_some() {
+        return Err(ReasonCode::ClientIdentifierNotValid);
+    }
     Ok(())
+}
+
+/// The Keep Alive in seconds that a client gets in place of its own, if that is too long.
+// [v5 MQTT-3.2.2-22]
+fn server_keep_alive(connect: &Connect<'_>, maximum: Option<NonZeroU16>) -> Option<u16> {
+    let maximum = maximum?.get();
+    (connect.keep_alive == 0 || connect.keep_alive > maximum).then_some(maximum)
 }
 
 /// How long the client wants its session to outlive the connection, in seconds.

@@ -6,7 +6,7 @@
 use std::mem;
 use std::sync::Arc;
 
-use colibri_codec::{Delivery, QoS, ReasonCode};
+use colibri_codec::{Delivery, PacketId, QoS, ReasonCode};
 
 use super::Shard;
 use super::inbox::Operation;
@@ -15,9 +15,27 @@ use crate::config::QueueFull;
 use crate::message::{Inbound, Message};
 use crate::route::{Outcome, Route};
 
-/// A message whose publisher is not read on until all shards that were asked have answered.
+/// What a connection is not read on for until it is answered.
 #[derive(Debug)]
-pub(crate) struct Pending {
+pub(crate) enum Pending {
+    /// A message, until all shards that were asked whether they have room have answered.
+    Message(Asked),
+    /// A SUBSCRIBE, until the other shards have said what they retain for it.
+    Subscribe(HeldSuback),
+    /// CONNECT without an Authentication Method, until the authenticator has answered.
+    Admission,
+}
+
+/// The answer to a SUBSCRIBE.
+#[derive(Debug)]
+pub(crate) struct HeldSuback {
+    pub(crate) packet_id: PacketId,
+    pub(crate) reasons: Vec<ReasonCode>,
+}
+
+/// A message for receivers at shards that were asked.
+#[derive(Debug)]
+pub(crate) struct Asked {
     message: Arc<Message>,
     delivery: Delivery,
     /// How many shards have not answered.
@@ -49,8 +67,8 @@ impl Shard {
         let birth = client.birth;
         let message = Arc::clone(inbound.keep());
         let outstanding = shards.count_ones();
-        client.pending =
-            Some(Box::new(Pending { message: Arc::clone(&message), delivery, outstanding, full: false }));
+        let asked = Asked { message: Arc::clone(&message), delivery, outstanding, full: false };
+        client.pending = Some(Box::new(Pending::Message(asked)));
         for shard in (0..self.links.count()).filter(|shard| shards >> shard & 1 != 0) {
             let message = Arc::clone(&message);
             self.links.send(shard, Operation::AskRoom { connection: number, birth, message });
@@ -73,31 +91,27 @@ impl Shard {
     /// A shard has answered: when all have, the message is routed or refused, and its publisher read on.
     pub(crate) fn on_room(&mut self, number: u32, birth: u32, full: bool, sockets: &mut dyn Sockets) {
         let Some(client) = self.connections.born(number, birth) else { return };
-        let Some(pending) = &mut client.pending else { return };
-        pending.full |= full;
-        pending.outstanding = pending.outstanding.saturating_sub(1);
-        if pending.outstanding > 0 {
+        let Some(Pending::Message(asked)) = client.pending.as_deref_mut() else { return };
+        asked.full |= full;
+        asked.outstanding = asked.outstanding.saturating_sub(1);
+        if asked.outstanding > 0 {
             return;
         }
-        let Some(pending) = client.pending.take() else { return };
+        let Asked { message, delivery, full, .. } = Asked { message: Arc::clone(&asked.message), ..*asked };
+        client.pending = None;
         let mut route = client.route.take().unwrap_or_default();
-        let outcome = if pending.full {
+        let outcome = if full {
             self.metrics.refused_queue_full += 1;
             Outcome::Refused(ReasonCode::QuotaExceeded)
         } else {
-            self.route(&mut Inbound::from_message(&pending.message), &mut route)
+            self.route(&mut Inbound::from_message(&message), &mut route)
         };
         let Some(client) = self.connections.get_mut(number) else { return };
         client.route = Some(route);
         if client.output.capacity() == 0 {
             client.output = self.spare.lend();
         }
-        self.answer_publish(number, pending.delivery, outcome);
-        self.touch(number);
-        let Some(client) = self.connections.get_mut(number) else { return };
-        let partial = mem::take(&mut client.partial);
-        self.take_in(number, &partial, sockets);
-        self.spare.take_back(partial);
-        self.read_again(number);
+        self.answer_publish(number, delivery, outcome);
+        self.go_on(number, sockets);
     }
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use colibri_protocol::{Connection, Limits, Time};
 
 use super::asking::Pending;
+use super::authenticating::UnderWay;
 use crate::message::Delivery;
 use crate::route::Route;
 
@@ -22,8 +23,10 @@ pub(crate) struct Client {
     /// Bytes to be written, from `written` on.
     pub(crate) output: Vec<u8>,
     pub(crate) written: usize,
-    /// A message that waits for the answers of other shards; nothing after it is dealt with.
+    /// What waits for an answer from elsewhere; nothing after it is dealt with.
     pub(crate) pending: Option<Box<Pending>>,
+    /// How far the client's authentication has come, while one is under way.
+    pub(crate) exchange: Option<Box<UnderWay>>,
     /// What the last published topic led to.
     pub(crate) route: Option<Box<Route>>,
     /// Tells timers for an earlier connection of this number from those for this one.
@@ -95,6 +98,7 @@ impl Connections {
             output: Vec::new(),
             written: 0,
             pending: None,
+            exchange: None,
             route: None,
             birth: self.births,
             flags: Flags::default(),

@@ -4,7 +4,7 @@ use std::mem;
 use std::sync::Arc;
 
 use colibri_codec::{
-    Delivery, Disconnect, Frame, PacketType, Properties, Property, Publish, ReasonCode, TopicName,
+    Delivery, Disconnect, Frame, PacketType, Properties, Property, Publish, QoS, ReasonCode, TopicName,
     Utf8String, Version,
 };
 use colibri_protocol::{Event, Publication, Time, Topic, Violation, passed_on};
@@ -33,14 +33,14 @@ impl Shard {
         }
         match client.protocol.handle_frame(frame, self.now, &mut client.output) {
             // What waited is pumped when the connection is flushed, once for all packets of this read.
-            Ok(Event::Handled | Event::Delivered(_)) => {}
+            Ok(Event::Handled) => self.close_if_ended(number),
+            Ok(Event::Delivered(_)) => {}
             Ok(Event::Release(id)) => client.protocol.complete(id, self.now, &mut client.output),
             Ok(Event::Subscribe(subscribe)) => self.on_subscribe(number, &subscribe),
             Ok(Event::Unsubscribe(unsubscribe)) => self.on_unsubscribe(number, &unsubscribe),
-            Ok(Event::Connect(connect)) => self.on_connect(number, &connect),
+            Ok(Event::Connect(connect)) => self.on_connect(number, &connect, bytes),
             Ok(Event::Disconnect(disconnect)) => self.on_disconnect(number, &disconnect),
-            // No Authentication Method is accepted yet, so no AUTH gets here.
-            Ok(Event::Auth(_)) => self.violate(number, Violation::AuthenticationMethodMismatch),
+            Ok(Event::Auth(auth)) => self.on_auth(number, &auth),
             // PUBLISH was dealt with above, and the protocol lets no packet through that only a server may send.
             Ok(Event::Publish(_) | Event::Connack(_) | Event::Suback(_) | Event::Unsuback(_)) => {}
             Err(violation) => self.violate(number, violation),
@@ -75,6 +75,9 @@ impl Shard {
         let mut inbound = Inbound::new(&publication, publisher).with_wire(wire);
         let outcome = match self.may_publish(inbound.topic) {
             Err(reason) => Some(Outcome::Refused(reason)),
+            Ok(()) if self.config.check_payload_format && !is_well_formed(publish) => {
+                Some(Outcome::Refused(ReasonCode::PayloadFormatInvalid))
+            }
             Ok(()) if self.ask_for_room(number, &mut inbound, publish.delivery, &mut route) => None,
             Ok(()) => Some(self.route(&mut inbound, &mut route)),
         };
@@ -83,6 +86,16 @@ impl Shard {
         }
         if let Some(outcome) = outcome {
             self.answer_publish(number, publish.delivery, outcome);
+            if outcome == Outcome::Refused(ReasonCode::PayloadFormatInvalid)
+                && publish.qos() == QoS::AtMostOnce
+            {
+                // There is no acknowledgement to say so with (section 3.3.2.3.2).
+                self.disconnect(
+                    number,
+                    ReasonCode::PayloadFormatInvalid,
+                    refusal(ReasonCode::PayloadFormatInvalid),
+                );
+            }
         }
     }
 
@@ -93,7 +106,10 @@ impl Shard {
         let reason = match outcome {
             Outcome::Routed => ReasonCode::Success,
             Outcome::NoSubscriber => ReasonCode::NoMatchingSubscribers,
-            Outcome::Refused(reason) if version.has_properties() => reason,
+            Outcome::Refused(reason) if version.has_properties() => {
+                let words = refusal(reason);
+                return client.protocol.refuse_publish(delivery, reason, words, self.now, &mut client.output);
+            }
             // Before 5.0 there is no way to refuse: without an acknowledgement the client sends it again.
             Outcome::Refused(ReasonCode::QuotaExceeded) => return client.protocol.abandon(delivery),
             // What is not allowed is acknowledged all the same. [v3.1.1 MQTT-3.3.5-2]
@@ -132,9 +148,14 @@ impl Shard {
 
     /// Ends a connection with a DISCONNECT that gives a reason, in words too.
     pub(crate) fn disconnect(&mut self, number: u32, reason: ReasonCode, words: &str) {
+        let text = Utf8String::new(words).ok().filter(|words| !words.is_empty()).map(Property::ReasonString);
+        self.disconnect_with(number, reason, text.as_slice());
+    }
+
+    /// Ends a connection with a DISCONNECT that has these properties.
+    pub(crate) fn disconnect_with(&mut self, number: u32, reason: ReasonCode, properties: &[Property<'_>]) {
         let Some(client) = self.connections.get_mut(number) else { return };
-        let text = Utf8String::new(words).ok().map(Property::ReasonString);
-        let disconnect = Disconnect { reason, properties: Properties::new(text.as_slice()) };
+        let disconnect = Disconnect { reason, properties: Properties::new(properties) };
         if client.output.capacity() == 0 {
             client.output = self.spare.lend();
         }
@@ -164,13 +185,19 @@ impl Shard {
     pub(crate) fn on_timer(&mut self, timer: Timer) {
         match timer {
             Timer::Connect { connection, birth } => {
-                let late =
-                    self.connections.born(connection, birth).is_some_and(|client| client.session.is_none());
-                if late {
-                    self.close_connection(connection);
-                } else if self.connections.born(connection, birth).is_some() {
-                    self.watch_keep_alive(connection);
+                let Some(client) = self.connections.born(connection, birth) else { return };
+                match (&client.exchange, client.session) {
+                    (_, Some(_)) => self.watch_keep_alive(connection),
+                    // It has sent CONNECT, and has the time of its exchange.
+                    (Some(under_way), None) => {
+                        let due = under_way.deadline.min(self.now + self.config.connect_timeout);
+                        self.timers.set(due, timer);
+                    }
+                    (None, None) => self.close_connection(connection),
                 }
+            }
+            Timer::Authentication { connection, birth } => {
+                self.on_authentication_timeout(connection, birth);
             }
             Timer::Linger { connection, birth } => {
                 if let Some(client) =
@@ -193,6 +220,7 @@ impl Shard {
                     self.publish_will(session);
                 }
             }
+            Timer::QueueExpiry { session, stay } => self.on_queue_expiry(session, stay),
             Timer::RetainedExpiry { topic } => self.retained.remove_expired(topic.name(), self.now),
             Timer::Accept { listener } => self.accepting.push(listener),
             Timer::SysTopics => self.on_sys_topics(),
@@ -210,10 +238,12 @@ impl Shard {
             Timer::Linger { connection, birth } => {
                 self.connections.get(*connection).is_some_and(|client| client.birth == *birth)
             }
-            Timer::Connect { connection, birth } | Timer::KeepAlive { connection, birth } => {
+            Timer::Connect { connection, birth }
+            | Timer::KeepAlive { connection, birth }
+            | Timer::Authentication { connection, birth } => {
                 self.connections.born(*connection, *birth).is_some()
             }
-            Timer::SessionExpiry { session, stay } => {
+            Timer::SessionExpiry { session, stay } | Timer::QueueExpiry { session, stay } => {
                 self.sessions.get(*session).is_some_and(|s| s.stay == *stay && !s.is_connected())
             }
             Timer::WillDelay { session, stay } => {
@@ -264,12 +294,15 @@ impl Shard {
                 self.answer_retained(from, session, query, &filter);
             }
             Operation::RetainedAnswer { session, query, answer } => {
-                self.on_retained_answer(from, session, query, *answer);
+                self.on_retained_answer(from, session, query, *answer, sockets);
             }
             Operation::AskRoom { connection, birth, message } => {
                 self.answer_room(from, connection, birth, &message);
             }
             Operation::Room { connection, birth, full } => self.on_room(connection, birth, full, sockets),
+            Operation::Verdict { connection, birth, verdict } => {
+                self.on_verdict(connection, birth, verdict, sockets);
+            }
             Operation::MetricsQuery => {
                 let metrics = Box::new(self.measure());
                 self.links.send(from, Operation::MetricsAnswer(metrics));
@@ -289,11 +322,29 @@ impl Shard {
         for number in self.connections.numbers() {
             let accepted = self.connections.get(number).is_some_and(|client| client.session.is_some());
             if accepted {
-                self.disconnect(number, ReasonCode::ServerShuttingDown, "the server is shutting down");
+                self.disconnect_to_stop(number);
             } else {
                 self.drop_connection(number, sockets);
             }
         }
+    }
+}
+
+/// Whether the payload is UTF-8 if it is said to be (section 3.3.2.3.2).
+#[cold]
+fn is_well_formed(publish: &Publish<'_>) -> bool {
+    publish.properties.payload_format_indicator() != Some(true)
+        || std::str::from_utf8(publish.payload).is_ok()
+}
+
+/// Why a message was not taken over, for people.
+fn refusal(reason: ReasonCode) -> &'static str {
+    match reason {
+        ReasonCode::NotAuthorized => "topics below $SYS are the server's own",
+        ReasonCode::TopicNameInvalid => "the topic has more levels than this server allows",
+        ReasonCode::QuotaExceeded => "a receiver's queue is full, or there is no room for retained messages",
+        ReasonCode::PayloadFormatInvalid => "the payload is said to be UTF-8 and is not",
+        other => other.name(),
     }
 }
 

@@ -15,6 +15,7 @@ use colibri_codec::OwnedTopicFilter;
 use colibri_topics::GroupId;
 
 use super::socket::Detached;
+use crate::authentication::Verdict;
 use crate::message::Message;
 use crate::metrics::Metrics;
 use crate::route::retained::Answer;
@@ -47,6 +48,8 @@ pub(crate) enum Operation {
     AskRoom { connection: u32, birth: u32, message: Arc<Message> },
     /// The answer.
     Room { connection: u32, birth: u32, full: bool },
+    /// An authenticator has answered a step of the receiver's own.
+    Verdict { connection: u32, birth: u32, verdict: Verdict },
     /// Shard 0 wants to know what the receiver has counted.
     MetricsQuery,
     /// The answer.
@@ -219,6 +222,11 @@ impl Links {
 
     pub(crate) fn count(&self) -> u8 {
         u8::try_from(self.inboxes.len()).unwrap_or(u8::MAX)
+    }
+
+    /// For those who answer from other threads.
+    pub(crate) fn own_inbox(&self) -> Option<Arc<Inbox>> {
+        self.inboxes.get(usize::from(self.own)).cloned()
     }
 
     pub(crate) fn inbox(&self) -> Option<&Inbox> {

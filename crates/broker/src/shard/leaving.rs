@@ -4,7 +4,7 @@ use std::mem;
 use std::sync::Arc;
 
 use colibri_codec::{QoS, ReasonCode};
-use colibri_protocol::Progress;
+use colibri_protocol::{Progress, State};
 
 use super::Shard;
 use super::timers::Timer;
@@ -19,6 +19,28 @@ impl Shard {
             client.flags.closing = true;
         }
         self.touch(number);
+    }
+
+    /// Closes a connection that the protocol has ended: its client takes no packet as large as an answer.
+    pub(crate) fn close_if_ended(&mut self, number: u32) {
+        let Some(client) = self.connections.get_mut(number) else { return };
+        if client.protocol.state() == State::Closed && !client.flags.closing {
+            client.flags.lingers = true;
+            self.close_connection(number);
+        }
+    }
+
+    /// Ends a connection because the broker stops: its client learns where else to go, if that is known.
+    pub(crate) fn disconnect_to_stop(&mut self, number: u32) {
+        let config = Arc::clone(&self.config);
+        let reference = config.server_reference.as_ref();
+        match reference.and_then(|reference| Some((reference.reason(), reference.property()?))) {
+            Some((reason, property)) => self.disconnect_with(number, reason, &[property]),
+            None => {
+                let reason = ReasonCode::ServerShuttingDown;
+                self.disconnect(number, reason, "the server is shutting down");
+            }
+        }
     }
 
     /// Takes the session off a connection that has ended, however it did. What is left of the
@@ -36,6 +58,7 @@ impl Shard {
         entry.stay = stay;
         // Also what a member of a shared group has begun. [v5 MQTT-4.8.2-4]
         entry.stored = Some(Box::new(messages));
+        entry.expiry_watched = false;
         // [v5 MQTT-3.1.2-23] [v3.1.1 MQTT-4.1.0-2]
         if !entry.outlives_connection() {
             return self.end_session(session);
@@ -44,6 +67,7 @@ impl Shard {
         if let Some(end) = entry.ends(now) {
             self.timers.set(end, Timer::SessionExpiry { session, stay });
         }
+        self.watch_expiry(session);
         self.set_away(session, true);
         let Some(entry) = self.sessions.get(session) else { return };
         // [v5 MQTT-3.1.2-8]; the end of the session, if that comes first, publishes it too.

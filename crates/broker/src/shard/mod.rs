@@ -10,6 +10,7 @@
 
 mod admission;
 mod asking;
+mod authenticating;
 mod connections;
 mod events;
 pub(crate) mod inbox;

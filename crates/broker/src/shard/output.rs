@@ -156,7 +156,11 @@ impl Shard {
     /// Moves what waits for a connection into its output, as far as the budget and the client go.
     fn pump(&mut self, number: u32) {
         let Some(client) = self.connections.get_mut(number) else { return };
-        if client.protocol.state() != State::Open || !client.protocol.has_backlog() {
+        // What is held up for an answer comes behind it.
+        if client.pending.is_some()
+            || client.protocol.state() != State::Open
+            || !client.protocol.has_backlog()
+        {
             return;
         }
         let room = self.config.output_budget.saturating_sub(client.pending());

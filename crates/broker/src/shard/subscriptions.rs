@@ -1,13 +1,15 @@
 //! A client subscribes and unsubscribes (sections 3.8.4 and 3.10.4).
 
 use colibri_codec::{
-    OwnedTopicFilter, ReasonCode, RetainHandling, Subscribe, Subscription, UnsubackReason, Unsubscribe,
-    Version,
+    OwnedTopicFilter, PacketId, Properties, Property, ReasonCode, RetainHandling, Sequence, Suback,
+    Subscribe, Subscription, Unsuback, UnsubackReason, Unsubscribe, Utf8String, Version,
 };
 use colibri_topics::GroupId;
 
 use super::Shard;
+use super::asking::{HeldSuback, Pending};
 use super::inbox::Operation;
+use super::socket::Sockets;
 use crate::subscriber::{Options, Subscriber};
 
 impl Shard {
@@ -32,13 +34,45 @@ impl Shard {
                 Err(reason) => reasons.push(reason),
             }
         }
-        let Some(client) = self.connections.get_mut(number) else { return };
-        client.protocol.suback(subscribe.packet_id, &reasons, self.now, &mut client.output);
         for (filter, options) in replays {
             self.request_replay(session, filter, options);
         }
         // At once, so that they come before what the client's next packets bring about.
         self.advance_replays(number);
+        let packet_id = subscribe.packet_id;
+        if !self.awaits_retained(session) {
+            return self.send_suback(number, packet_id, &reasons);
+        }
+        // Whoever learns of the SUBACK is to find later messages behind what was retained before.
+        let Some(client) = self.connections.get_mut(number) else { return };
+        client.pending = Some(Box::new(Pending::Subscribe(HeldSuback { packet_id, reasons })));
+    }
+
+    /// Answers a SUBSCRIBE that waited for other shards, if all that can be awaited now has come.
+    pub(crate) fn answer_held_subscribe(&mut self, number: u32, sockets: &mut dyn Sockets) {
+        self.advance_replays(number);
+        let Some(client) = self.connections.get_mut(number) else { return };
+        let Some(Pending::Subscribe(_)) = client.pending.as_deref() else { return };
+        let session = client.session;
+        if session.is_some_and(|session| self.awaits_retained(session)) {
+            return;
+        }
+        let Some(client) = self.connections.get_mut(number) else { return };
+        let Some(Pending::Subscribe(held)) = client.pending.take().map(|pending| *pending) else { return };
+        self.send_suback(number, held.packet_id, &held.reasons);
+        self.go_on(number, sockets);
+    }
+
+    fn send_suback(&mut self, number: u32, packet_id: PacketId, reasons: &[ReasonCode]) {
+        let Some(client) = self.connections.get_mut(number) else { return };
+        if client.output.capacity() == 0 {
+            client.output = self.spare.lend();
+        }
+        let words = why(reasons).and_then(|words| Utf8String::new(words).ok()).map(Property::ReasonString);
+        let properties = Properties::new(words.as_slice());
+        let suback = Suback { packet_id, properties, reasons: Sequence::new(reasons) };
+        client.protocol.suback(&suback, self.now, &mut client.output);
+        self.close_if_ended(number);
     }
 
     // [v5 MQTT-3.10.4-1] [v5 MQTT-3.10.4-2] [v5 MQTT-3.10.4-6] [v5 MQTT-3.11.3-1] [v5 MQTT-3.11.3-2]
@@ -58,7 +92,13 @@ impl Shard {
             reasons.extend(UnsubackReason::new(reason).ok());
         }
         let Some(client) = self.connections.get_mut(number) else { return };
-        client.protocol.unsuback(unsubscribe.packet_id, &reasons, self.now, &mut client.output);
+        let unsuback = Unsuback {
+            packet_id: unsubscribe.packet_id,
+            properties: Properties::EMPTY,
+            reasons: Sequence::new(&reasons),
+        };
+        client.protocol.unsuback(&unsuback, self.now, &mut client.output);
+        self.close_if_ended(number);
     }
 
     /// Adds or replaces a subscription; says whether it is new.
@@ -127,6 +167,15 @@ impl Shard {
 
     fn announce_member(&mut self, group: &GroupId, member: Subscriber, options: Option<Options>) {
         self.links.send_all(|| Operation::Member { group: group.clone(), member, options });
+    }
+}
+
+/// Why subscriptions were refused, in the words of the first.
+fn why(reasons: &[ReasonCode]) -> Option<&'static str> {
+    match reasons.iter().find(|reason| reason.is_failure())? {
+        ReasonCode::TopicFilterInvalid => Some("a topic filter has more levels than this server allows"),
+        ReasonCode::QuotaExceeded => Some("the session has as many subscriptions as this server allows"),
+        other => Some(other.name()),
     }
 }
 

@@ -15,12 +15,16 @@ use colibri_protocol::Time;
 pub(crate) enum Timer {
     /// When a connection has had its time to send CONNECT.
     Connect { connection: u32, birth: u32 },
+    /// When a client has had its time to authenticate.
+    Authentication { connection: u32, birth: u32 },
     /// When a client has had its time to read what it was told last.
     Linger { connection: u32, birth: u32 },
     /// When a client may have been silent for too long.
     KeepAlive { connection: u32, birth: u32 },
     /// When the session of an absent client ends.
     SessionExpiry { session: u32, stay: u32 },
+    /// When a message may have expired in the queue of an absent client.
+    QueueExpiry { session: u32, stay: u32 },
     /// When the will of an absent client is to be published.
     WillDelay { session: u32, stay: u32 },
     /// When a retained message is no longer worth keeping.

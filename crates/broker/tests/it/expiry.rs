@@ -7,6 +7,7 @@ use colibri_codec::Version::V5;
 use colibri_sim::World;
 
 use crate::hello::{Hello, Testament};
+use crate::packets::Got;
 use crate::world::{Clients, configured};
 use crate::{SHARDS, everywhere};
 
@@ -122,5 +123,56 @@ fn a_broker_that_stops_takes_nobody_new_and_does_not_wait_for_them() {
             assert!(world.is_stopped(), "{shards} shards, seed {seed}");
             drop((all, late));
         }
+    }
+}
+
+#[test]
+fn expired_messages_make_room_in_a_full_queue() {
+    for (shards, version) in everywhere() {
+        let world = configured(shards, |config| config.queued_messages_maximum = 5);
+        let publisher = world.join(&Hello::new(V5, "publisher"));
+        for name in ["a", "b", "c"] {
+            let client = world.join(&Hello::resume(version, name));
+            client.subscribe(name, 1);
+            client.cut();
+            for _ in 0..5 {
+                publisher.publish_with(name, b"short", 1, false, &[Property::MessageExpiryInterval(3)]);
+            }
+            world.advance(2);
+            let id = publisher.post(name, b"refused", 1);
+            publisher.expect(&Got::Puback(id, 0x97));
+            world.advance(1);
+            publisher.publish(name, "kept", 1);
+            let back = world.join(&Hello::resume(version, name));
+            back.expect_publish(name, "kept", 1);
+            back.expect_nothing();
+        }
+        assert_eq!(world.metrics().dropped_expired, 15);
+    }
+}
+
+#[test]
+fn expired_messages_leave_the_queue_of_a_client_that_stays_away() {
+    for (shards, version) in everywhere() {
+        let world = World::new(shards);
+        let publisher = world.join(&Hello::new(V5, "publisher"));
+        let client = world.join(&Hello::resume(version, "a"));
+        client.subscribe("t", 1);
+        client.reads(false);
+        publisher.publish_with("t", b"sent", 1, false, &[Property::MessageExpiryInterval(15)]);
+        client.cut();
+        for seconds in [5, 15, 25, 25] {
+            let expiry = [Property::MessageExpiryInterval(seconds)];
+            publisher.publish_with("t", b"waits", 1, false, &expiry);
+        }
+        publisher.publish("t", "stays", 1);
+        // The one that was sent does not expire any more.
+        for (seconds, expired) in [(10, 1), (10, 2), (10, 4), (1000, 4)] {
+            world.advance(seconds);
+            assert_eq!(world.metrics().dropped_expired, expired);
+        }
+        let back = world.join(&Hello::resume(version, "a"));
+        assert_eq!(back.drain().len(), 2);
+        assert!(world.timers() < 10, "{}", world.timers());
     }
 }

@@ -15,6 +15,7 @@ pub(crate) struct Hello {
     pub(crate) keep_alive: u16,
     properties: Vec<Property<'static>>,
     will: Option<Testament>,
+    credentials: Option<(String, String)>,
 }
 
 /// A will in the making.
@@ -31,7 +32,15 @@ impl Hello {
     /// A new session that ends with its connection, without a keep alive.
     pub(crate) fn new(version: Version, client_id: &str) -> Self {
         let client_id = client_id.into();
-        Self { version, client_id, clean: true, keep_alive: 0, properties: Vec::new(), will: None }
+        Self {
+            version,
+            client_id,
+            clean: true,
+            keep_alive: 0,
+            properties: Vec::new(),
+            will: None,
+            credentials: None,
+        }
     }
 
     /// The session that is there, kept for a day, in any version.
@@ -78,6 +87,11 @@ impl Hello {
         self
     }
 
+    pub(crate) fn credentials(mut self, user_name: &str, password: &str) -> Self {
+        self.credentials = Some((user_name.into(), password.into()));
+        self
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         let connect = Connect {
             version: self.version,
@@ -86,8 +100,8 @@ impl Hello {
             properties: Properties::new(&self.properties),
             client_id: Utf8String::new(&self.client_id).unwrap(),
             will: self.will.as_ref().map(Testament::part),
-            user_name: None,
-            password: None,
+            user_name: self.credentials.as_ref().map(|(name, _)| Utf8String::new(name).unwrap()),
+            password: self.credentials.as_ref().map(|(_, word)| BinaryData::new(word.as_bytes()).unwrap()),
         };
         let mut bytes = Vec::new();
         connect.encode(&mut bytes).unwrap();

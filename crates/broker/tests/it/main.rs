@@ -2,7 +2,10 @@
 //! random traffic, and sockets of the operating system.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod answers;
+mod authentication;
 mod connecting;
+mod elsewhere;
 mod expiry;
 mod hello;
 mod oracle;

@@ -15,6 +15,7 @@ pub(crate) enum Got {
     Unsuback(u16, Vec<u8>),
     Pingresp,
     Disconnect(u8),
+    Auth(u8),
 }
 
 /// A PUBLISH that the broker sent.
@@ -66,6 +67,7 @@ pub(crate) fn first(bytes: &[u8], version: Version) -> Option<(Got, Vec<String>,
         Packet::Disconnect(disconnect) => {
             (Got::Disconnect(disconnect.reason.number()), disconnect.properties)
         }
+        Packet::Auth(auth) => (Got::Auth(auth.reason.number()), auth.properties),
         other => panic!("the broker sent {other:?}"),
     };
     let properties = properties.iter().map(|property| format!("{property:?}")).collect();

@@ -196,3 +196,90 @@ fn clients_come_and_go_in_every_order() {
         }
     }
 }
+
+#[test]
+fn what_was_published_after_a_suback_comes_behind_the_retained_messages() {
+    for shards in SHARDS {
+        for seed in 0..60 {
+            let world = World::seeded(shards, seed);
+            let publisher = world.join(&Hello::new(V5, "publisher"));
+            for topic in 0..8 {
+                publisher.retain(&format!("t/{topic}"), "old", 1);
+            }
+            let client = world.join(&Hello::new(V5, &format!("a{seed}")));
+            let id = client.ask(&[wish("t/#", 1), wish("+/3", 0)]);
+            // It also sends a message of its own without waiting for the answer.
+            client.post("t/own", b"live", 0);
+            while !client.take_some(usize::MAX) {
+                assert!(world.turn());
+            }
+            assert_eq!(client.pop(), Some(Got::Suback(id, vec![1, 0])));
+            publisher.post("t/live", b"live", 1);
+            let got = client.drain();
+            let retained = got.iter().take_while(|message| message.retain).count();
+            assert_eq!((retained, got.len()), (9, 11), "{shards} shards, seed {seed}: {got:?}");
+        }
+    }
+}
+
+#[test]
+fn a_subscribe_for_many_retained_messages_is_answered_although_its_client_is_slow() {
+    for shards in SHARDS {
+        let world = World::seeded(shards, 1);
+        let publisher = world.join(&Hello::new(V5, "publisher"));
+        for topic in 0..30 {
+            publisher.retain(&format!("t/{topic}"), "old", 1);
+        }
+        let client = world.join(&Hello::new(V5, "a").receive_maximum(1));
+        let filters: Vec<String> = (0..30).map(|topic| format!("t/{topic}")).collect();
+        let wishes: Vec<_> = filters.iter().map(|filter| wish(filter, 1)).collect();
+        let id = client.ask(&wishes);
+        client.expect(&Got::Suback(id, vec![1; 30]));
+        assert_eq!(client.drain().len(), 30);
+    }
+}
+
+#[test]
+fn a_client_that_leaves_or_is_taken_over_before_its_suback_is_no_trouble() {
+    for shards in SHARDS {
+        for seed in 0..60 {
+            let world = World::seeded(shards, seed);
+            let publisher = world.join(&Hello::new(V5, "publisher"));
+            publisher.retain("t", "old", 1);
+            let name = format!("a{seed}");
+            let first = world.join(&Hello::resume(V5, &name));
+            first.ask(&[wish("#", 1)]);
+            first.send_bytes(&[0xC0, 0]);
+            world.turns(usize::try_from(seed % 7).unwrap());
+            if seed % 2 == 0 {
+                first.link.cut();
+            }
+            let second = world.join(&Hello::resume(V5, &name));
+            second.ask(&[wish("#", 1)]);
+            world.run();
+            publisher.post("u", b"new", 1);
+            let got = second.drain();
+            assert!(got.iter().any(|message| message.topic == "u"), "{shards} shards, seed {seed}");
+            assert!(got.iter().any(|message| message.topic == "t"), "{shards} shards, seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn a_new_subscription_gets_qos_0_although_receive_maximum_is_used_up() {
+    for shards in SHARDS {
+        for seed in 0..20 {
+            let world = World::seeded(shards, seed);
+            let publisher = world.join(&Hello::new(V5, "publisher"));
+            let client = world.join(&Hello::new(V5, &format!("a{seed}")).receive_maximum(1));
+            client.subscribe("t", 1);
+            for _ in 0..3 {
+                publisher.publish("t", "waits", 1);
+            }
+            client.expect_unanswered("t", "waits", 1);
+            client.subscribe("fence", 0);
+            publisher.publish("fence", "x", 0);
+            client.expect_publish("fence", "x", 0);
+        }
+    }
+}

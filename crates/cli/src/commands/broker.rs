@@ -3,11 +3,12 @@
 use std::fs;
 use std::io::{self, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
 
-use colibri_broker::{Broker, Config, QueueFull, SHARDS_MAX};
+use colibri_broker::{Broker, Config, QueueFull, SHARDS_MAX, ServerReference};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -30,6 +31,20 @@ pub(crate) struct Options {
     /// drop the oldest or the newest for that client, or disconnect that client
     #[arg(long, value_name = "POLICY", default_value = "refuse")]
     queue_full: Policy,
+    /// The longest keep alive in seconds; a 5.0 client that wants a longer one or none is told this one, an
+    /// older one is refused
+    #[arg(long, value_name = "SECONDS")]
+    max_keepalive: Option<NonZeroU16>,
+    /// Refuse payloads that are said to be UTF-8 and are not, with 0x99
+    #[arg(long)]
+    check_payload_format: bool,
+    /// Another server, such as other.example:1883: 5.0 clients are sent there when this one stops
+    #[arg(long, value_name = "SERVER", value_parser = parse_reference)]
+    server_reference: Option<String>,
+    /// Send every client to the other server at once, this time or from now on (0x9C or 0x9D; before 5.0
+    /// return code 3)
+    #[arg(long, value_name = "HOW", requires = "server_reference")]
+    redirect: Option<Redirect>,
     /// Where the broker will keep its state; for now the directory is only made and tried, and state is in
     /// memory
     #[arg(long, value_name = "DIR")]
@@ -43,6 +58,13 @@ enum Policy {
     DropOldest,
     DropNewest,
     Disconnect,
+}
+
+/// How clients are sent to another server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Redirect {
+    Temporary,
+    Permanent,
 }
 
 /// Runs the server until SIGINT or SIGTERM comes.
@@ -72,6 +94,13 @@ fn serve(options: &Options) -> Result<(), String> {
         Policy::DropNewest => QueueFull::DropNewest,
         Policy::Disconnect => QueueFull::Disconnect,
     };
+    config.keep_alive_maximum = options.max_keepalive;
+    config.check_payload_format = options.check_payload_format;
+    config.server_reference = options.server_reference.as_ref().map(|servers| ServerReference {
+        servers: servers.clone(),
+        is_permanent: options.redirect == Some(Redirect::Permanent),
+        redirects: options.redirect.is_some(),
+    });
     if let Some(directory) = &options.data_dir {
         check_data_dir(directory)?;
     }
@@ -162,6 +191,12 @@ fn parse_listen(text: &str) -> Result<SocketAddr, String> {
 fn parse_queue(text: &str) -> Result<usize, String> {
     let count = text.parse().ok().filter(|count| *count > 0);
     count.ok_or_else(|| "expected a number from 1".to_owned())
+}
+
+fn parse_reference(text: &str) -> Result<String, String> {
+    // As long as a string of the protocol may be (section 1.5.4).
+    let fits = (1..=usize::from(u16::MAX)).contains(&text.len());
+    fits.then(|| text.to_owned()).ok_or_else(|| "expected 1 to 65,535 bytes".to_owned())
 }
 
 fn parse_shards(text: &str) -> Result<usize, String> {

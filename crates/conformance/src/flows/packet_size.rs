@@ -1,7 +1,8 @@
 //! Cases of the client's Maximum Packet Size.
 
+use crate::peer::Event;
 use crate::raw::property::{four, id, two};
-use crate::raw::{Kind, Publish};
+use crate::raw::{Kind, PINGREQ, Publish, Subscribe};
 use crate::{Case, Context, Peer, Stop};
 
 /// The Maximum Packet Size of the subscriber: room for a message with a few bytes of payload.
@@ -13,6 +14,11 @@ pub(super) const CASES: &[Case] = &[
         ids: &["v5 MQTT-3.1.2-24"],
         name: "No packet is larger than the client's Maximum Packet Size",
         run: none_is_larger,
+    },
+    Case {
+        ids: &["v5 MQTT-3.1.2-24"],
+        name: "No SUBACK is larger than the client's Maximum Packet Size; the server may end the connection",
+        run: no_suback_is_larger,
     },
     Case {
         ids: &["v5 MQTT-3.1.2-25"],
@@ -45,6 +51,26 @@ fn none_is_larger(cx: &Context) -> Result<(), Stop> {
     }
     subscriber.leave()?;
     cx.peer("s")?.leave()
+}
+
+fn no_suback_is_larger(cx: &Context) -> Result<(), Stop> {
+    let size = u32::try_from(SIZE_MAX).unwrap_or(u32::MAX);
+    let mut subscriber = cx.accept(&cx.hello("s").property(four(id::MAXIMUM_PACKET_SIZE, size)))?;
+    let id = subscriber.next_id();
+    // Each filter is a byte of the SUBACK.
+    let subscribe =
+        (0..SIZE_MAX).fold(Subscribe::new(id), |all, number| all.filter(cx.topic(&format!("{number}")), 0));
+    subscriber.send(&subscribe)?;
+    subscriber.send(&PINGREQ)?;
+    loop {
+        match subscriber.next_event()? {
+            Event::Packet(packet) if packet.bytes.len() > SIZE_MAX => {
+                return Err(subscriber.fail_with("packets of at most 100 bytes", &packet));
+            }
+            Event::Packet(packet) if packet.kind() != Kind::Pingresp => {}
+            Event::Packet(_) | Event::Closed | Event::Silence => return Ok(()),
+        }
+    }
 }
 
 fn too_large_is_delivered(cx: &Context) -> Result<(), Stop> {

@@ -5,6 +5,8 @@ use core::mem;
 
 use colibri_codec::{Connack, ReasonCode, Version};
 
+use crate::answer::ACK_SIZE_MAX;
+use crate::authentication::Authentication;
 use crate::event::Event;
 use crate::{Connection, Kept, PeerLimits, State, Time, Violation};
 
@@ -27,7 +29,13 @@ impl<M: Kept> Connection<M> {
         if connack.session_present && self.clean_start {
             return Err(Violation::SessionPresentUnasked);
         }
+        self.check_method(&connack.properties)?;
+        self.authentication.as_deref_mut().and_then(Authentication::end);
         self.peer = PeerLimits::from_connack(&connack);
+        // Nothing that it sends with QoS 1 or 2 could be answered.
+        if self.peer.maximum_packet_size < ACK_SIZE_MAX {
+            return Err(Violation::PacketSizeTooSmall(self.peer.maximum_packet_size));
+        }
         // [v5 MQTT-3.1.2-21] [v5 MQTT-3.2.2-21]
         if let Some(keep_alive) = connack.properties.server_keep_alive() {
             self.keep_alive.change(keep_alive);

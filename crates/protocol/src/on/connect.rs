@@ -2,6 +2,7 @@
 
 use colibri_codec::Connect;
 
+use crate::authentication::Authentication;
 use crate::event::Event;
 use crate::keep_alive::KeepAlive;
 use crate::{Connection, Kept, PeerLimits, State, Time, Violation};
@@ -22,7 +23,7 @@ impl<M: Kept> Connection<M> {
         // [v5 MQTT-3.2.2-22]
         self.keep_alive = KeepAlive::new(connect.keep_alive, now);
         self.session_may_outlive = connect.properties.session_expiry_interval().unwrap_or(0) > 0;
-        self.extended_authentication = connect.properties.authentication_method().is_some();
+        self.authentication = Authentication::begun(connect.properties.authentication_method(), self.role);
         Ok(Event::Connect(connect))
     }
 }

@@ -4,9 +4,13 @@ use alloc::vec::Vec;
 
 use colibri_codec::{Delivery, PacketId, Properties, Puback, Publish, Pubrec, QoS, ReasonCode};
 
+use crate::answer::reason_string;
 use crate::event::Topic;
 use crate::incoming::HeldAck;
 use crate::{Connection, Kept, Role, State, Time, Violation};
+
+/// What is wrong with an identifier that is in use.
+pub(super) const ID_TAKEN: &str = "a message is not finished under this packet identifier";
 
 impl<M: Kept> Connection<M> {
     /// The topic of a message that is to be handed on; `None` for one that was before.
@@ -23,7 +27,19 @@ impl<M: Kept> Connection<M> {
         };
         match publish.delivery {
             Delivery::AtMostOnce => {}
-            Delivery::AtLeastOnce(_) => self.take_receive_quota()?,
+            Delivery::AtLeastOnce(id) => {
+                self.take_receive_quota()?;
+                if self.is_id_taken(id) {
+                    self.refuse_publish(
+                        publish.delivery,
+                        ReasonCode::PacketIdentifierInUse,
+                        ID_TAKEN,
+                        now,
+                        out,
+                    );
+                    return Ok(None);
+                }
+            }
             Delivery::ExactlyOnce(id) => {
                 // [v5 MQTT-4.3.3-10] [v3.1.1 MQTT-4.3.3-2]
                 if !self.session.received.insert(id) {
@@ -31,6 +47,16 @@ impl<M: Kept> Connection<M> {
                     return Ok(None);
                 }
                 self.take_receive_quota()?;
+                if !self.held.is_empty() && self.is_id_held(id) {
+                    self.refuse_publish(
+                        publish.delivery,
+                        ReasonCode::PacketIdentifierInUse,
+                        ID_TAKEN,
+                        now,
+                        out,
+                    );
+                    return Ok(None);
+                }
             }
         }
         Ok(Some(topic))
@@ -50,7 +76,27 @@ impl<M: Kept> Connection<M> {
         if self.held.is_empty() {
             self.write_ack(id, qos, reason, now, out);
         } else {
-            self.held.push(HeldAck { id, qos, reason: Some(reason) });
+            self.held.push(HeldAck { id, qos, reason: Some(reason), words: "" });
+        }
+    }
+
+    /// As [`Connection::acknowledge`] with a reason of 0x80 or above, which is given in words too, if the
+    /// sender wants and takes them.
+    #[cold]
+    pub fn refuse_publish(
+        &mut self,
+        delivery: Delivery,
+        reason: ReasonCode,
+        words: &'static str,
+        now: Time,
+        out: &mut Vec<u8>,
+    ) {
+        let Some(id) = delivery.packet_id() else { return };
+        let ack = HeldAck { id, qos: delivery.qos(), reason: Some(reason), words };
+        if self.held.is_empty() {
+            self.write_held(ack, now, out);
+        } else {
+            self.held.push(ack);
         }
     }
 
@@ -66,15 +112,15 @@ impl<M: Kept> Connection<M> {
     /// [`Connection::acknowledge_held`].
     pub fn hold(&mut self, delivery: Delivery) {
         if let Some(id) = delivery.packet_id() {
-            self.held.push(HeldAck { id, qos: delivery.qos(), reason: None });
+            self.held.push(HeldAck { id, qos: delivery.qos(), reason: None, words: "" });
         }
     }
 
     /// Answers a message whose answer was held back, and those behind it that are known.
     pub fn acknowledge_held(&mut self, id: PacketId, reason: ReasonCode, now: Time, out: &mut Vec<u8>) {
         if self.held.complete(id, reason) {
-            while let Some((id, qos, reason)) = self.held.pop_known() {
-                self.write_ack(id, qos, reason, now, out);
+            while let Some(ack) = self.held.pop_known() {
+                self.write_held(ack, now, out);
             }
         }
     }
@@ -84,6 +130,42 @@ impl<M: Kept> Connection<M> {
         self.held.len()
     }
 
+    fn write_held(&mut self, ack: HeldAck, now: Time, out: &mut Vec<u8>) {
+        let HeldAck { id, qos, reason: Some(reason), words } = ack else { return };
+        if words.is_empty() || !self.version.has_properties() || self.state != State::Open {
+            return self.write_ack(id, qos, reason, now, out);
+        }
+        // [v5 MQTT-4.3.3-9]
+        if qos == QoS::ExactlyOnce {
+            self.session.received.remove(id);
+        }
+        self.receive_quota.give_back();
+        let (words, version) = (reason_string(words), self.version);
+        let full = Properties::new(words.as_slice());
+        self.write_answer(full, Properties::EMPTY, now, out, |properties, out| match qos {
+            QoS::AtMostOnce => Ok(()),
+            QoS::AtLeastOnce => Puback { packet_id: id, reason, properties }.encode(version, out),
+            QoS::ExactlyOnce => Pubrec { packet_id: id, reason, properties }.encode(version, out),
+        });
+    }
+
+    /// Whether the sender uses an identifier for something new under which this end still has one of its
+    /// QoS 2 messages: they disagree about the session. Before 5.0 there is no way to say so.
+    // [v5 MQTT-2.2.1-3]
+    #[inline]
+    pub(crate) fn is_id_taken(&self, id: PacketId) -> bool {
+        self.session.received.len() > 0 && self.version.has_properties() && self.session.received.contains(id)
+    }
+
+    /// The same for a message with QoS 1 that waits for its answer.
+    // [v5 MQTT-2.2.1-3]
+    fn is_id_held(&self, id: PacketId) -> bool {
+        self.version.has_properties() && self.held.is_open(id, QoS::AtLeastOnce)
+    }
+
+    /// No answer is larger than the peer takes: a connection to one that takes no packet of
+    /// [`ACK_SIZE_MAX`](crate::answer::ACK_SIZE_MAX) does not open.
+    // [v5 MQTT-3.1.2-24] [v5 MQTT-3.2.2-15]
     fn write_ack(&mut self, id: PacketId, qos: QoS, reason: ReasonCode, now: Time, out: &mut Vec<u8>) {
         let reason = if self.version.has_properties() { reason } else { ReasonCode::Success };
         // [v5 MQTT-4.3.3-9]

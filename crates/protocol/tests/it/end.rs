@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 
 use colibri_codec::{
-    Connect, Delivery, Frame, Packet, PacketId, PacketType, Properties, Property, ReasonCode, Split,
-    UnsubackReason, Utf8String, Version,
+    Connect, Delivery, Frame, Packet, PacketId, PacketType, Properties, Property, ReasonCode, Sequence,
+    Split, Suback, Unsuback, UnsubackReason, Utf8String, Version,
 };
 use colibri_protocol::{
     Acceptance, Connection, Event, Kept, Limits, Received, Role, Sent, Session, State, Time, Violation,
@@ -220,13 +220,23 @@ impl End {
             Event::Subscribe(subscribe) => {
                 self.seen.push(Seen::Subscribe(subscribe.packet_id.get()));
                 let granted = vec![ReasonCode::Success; subscribe.subscriptions.iter().count()];
-                self.connection.suback(subscribe.packet_id, &granted, now, &mut self.fresh);
+                let suback = Suback {
+                    packet_id: subscribe.packet_id,
+                    properties: Properties::EMPTY,
+                    reasons: Sequence::new(&granted),
+                };
+                self.connection.suback(&suback, now, &mut self.fresh);
             }
             Event::Unsubscribe(unsubscribe) => {
                 self.seen.push(Seen::Unsubscribe(unsubscribe.packet_id.get()));
                 let success = UnsubackReason::new(ReasonCode::Success).unwrap();
                 let done = vec![success; unsubscribe.filters.iter().count()];
-                self.connection.unsuback(unsubscribe.packet_id, &done, now, &mut self.fresh);
+                let unsuback = Unsuback {
+                    packet_id: unsubscribe.packet_id,
+                    properties: Properties::EMPTY,
+                    reasons: Sequence::new(&done),
+                };
+                self.connection.unsuback(&unsuback, now, &mut self.fresh);
             }
             Event::Suback(suback) => {
                 self.seen.push(Seen::Suback(suback.packet_id.get(), suback.reasons.iter().collect()));

@@ -1,7 +1,7 @@
 //! Message Expiry Interval (5.0, section 3.3.2.3.3).
 
 use colibri_codec::{Frame, Packet, QoS, Version};
-use colibri_protocol::{Limits, Role, Sent, Time, passed_on};
+use colibri_protocol::{Limits, Role, Sent, Session, Time, passed_on};
 
 use crate::both_ends;
 use crate::end::Seen;
@@ -92,4 +92,29 @@ fn what_is_passed_on_of_a_message_is_its_own() {
     let expires = passed_on(&publish.properties, Time::from_millis(500), &mut wire);
     assert_eq!(expires, Some(Time::from_millis(10_500)));
     assert_eq!(wire, crate::hex::bytes(Version::V5, "01 01 26 0001 'k' 0001 'v' 03 0001 't'"));
+}
+
+#[test]
+fn expired_messages_leave_the_queue_when_it_is_looked_through() {
+    // [v5 MQTT-3.3.2-5]
+    let seconds = |count| TEN_SECONDS.plus_seconds(count);
+    let mut session = Session::new();
+    assert_eq!((session.next_expiry(), session.drop_expired(seconds(0))), (None, 0));
+    let message = |payload, expires| Message::new("a", QoS::AtLeastOnce, payload).expiring(expires);
+    session.enqueue(message("2", seconds(2)));
+    session.enqueue(Message::new("a", QoS::AtLeastOnce, "never"));
+    session.enqueue(message("0", seconds(0)));
+    session.enqueue(message("half", Time::from_millis(10_500)));
+    assert_eq!(session.next_expiry(), Some(TEN_SECONDS));
+    assert_eq!(session.drop_expired(Time::from_millis(9_999)), 0);
+    assert_eq!(session.drop_expired(TEN_SECONDS), 1);
+    // Not again within a second.
+    assert_eq!(session.next_expiry(), Some(seconds(1)));
+    assert_eq!(session.drop_expired(Time::from_millis(10_999)), 0);
+    assert_eq!(session.drop_expired(seconds(1)), 1);
+    assert_eq!(session.drop_expired(seconds(2)), 1);
+    assert_eq!((session.waiting(), session.waiting_counted()), (1, 1));
+    assert_eq!(session.drop_expired(seconds(100)), 0);
+    session.pop_waiting();
+    assert_eq!(session.next_expiry(), None);
 }

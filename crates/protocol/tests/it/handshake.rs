@@ -34,6 +34,7 @@ fn the_limits_of_a_client_stand_in_its_connect_and_defaults_do_not() {
         receive_maximum: NonZeroU16::new(7).unwrap(),
         maximum_packet_size: NonZeroU32::new(300).unwrap(),
         topic_alias_maximum: 9,
+        ..Limits::default()
     };
     let mut client = Raw::fresh_client(Version::V5, limits, Session::new());
     client.expect("10 L 0004 'MQTT' 05 00 0000 0b 21 0007 27 0000012c 22 0009 0001 'c'");
@@ -79,6 +80,7 @@ fn the_limits_of_a_server_stand_in_its_connack() {
         receive_maximum: NonZeroU16::new(7).unwrap(),
         maximum_packet_size: NonZeroU32::new(300).unwrap(),
         topic_alias_maximum: 9,
+        ..Limits::default()
     };
     let mut server = Raw::fresh_server(Version::V5, limits);
     server.feed(CONNECT_V5);

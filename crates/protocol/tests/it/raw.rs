@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use colibri_codec::{PacketId, Property, QoS, Version};
+use colibri_codec::{Frame, PacketId, Property, QoS, Split, Version};
 use colibri_protocol::{Limits, Role, Sent, Session, State, Time};
 
 use crate::end::{Answers, End, Seen, connect};
@@ -138,6 +138,14 @@ impl Raw {
     /// Bytes arrive.
     pub(crate) fn feed(&mut self, text: &str) {
         self.end.take_in(&bytes(self.version, text), self.now);
+    }
+
+    /// One packet arrives, also while a server decides about CONNECT.
+    pub(crate) fn handle(&mut self, text: &str) {
+        let bytes = bytes(self.version, text);
+        let Ok(Split::Frame(frame, _)) = Frame::split(&bytes, u32::MAX) else { panic!("{text}") };
+        self.end.handle(frame, self.now);
+        self.end.with(|_, _| ());
     }
 
     /// All output since the last look is this.
