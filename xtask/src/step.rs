@@ -32,10 +32,6 @@ impl Step {
         Self::Interop,
     ];
 
-    /// What a plain `cargo xtask test` leaves out: the ledger waits for the client cases of
-    /// crates/conformance and for crates/sim. `--only` runs these too.
-    pub(crate) const LEFT_OUT: [Self; 1] = [Self::Ledger];
-
     /// The word for this step on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {

@@ -36,10 +36,7 @@ impl Plan {
 
     /// The steps to run, in the order of the table whatever the order on the command line.
     pub(crate) fn steps(&self) -> Vec<Step> {
-        let chosen = |step: &Step| match self.only.as_slice() {
-            [] => !Step::LEFT_OUT.contains(step),
-            only => only.contains(step),
-        };
+        let chosen = |step: &Step| self.only.is_empty() || self.only.contains(step);
         Step::ALL.into_iter().filter(chosen).filter(|step| !self.skip.contains(step)).collect()
     }
 }

@@ -8,4 +8,5 @@ mod limits;
 mod memory;
 mod scripted_client;
 mod statements;
+mod waivers;
 mod websocket_client;
