@@ -6,6 +6,7 @@ mod clippy;
 mod doc;
 mod fmt;
 mod interop;
+mod ledger;
 mod mutants;
 mod no_std;
 mod outcome;
@@ -33,6 +34,7 @@ enum Command {
     InteropOnly(String),
     MutantsOnly(String),
     WriteRatchet { allow_new: bool },
+    WriteLedger,
 }
 
 fn main() -> ExitCode {
@@ -71,6 +73,7 @@ fn run(command: &Command, workspace: &Workspace) -> bool {
         Command::WriteRatchet { allow_new } => {
             step::report(Step::Tidy, &tidy::write_ratchet(workspace, *allow_new))
         }
+        Command::WriteLedger => step::report(Step::Ledger, &ledger::write(workspace)),
     }
 }
 
@@ -96,6 +99,7 @@ fn parse(words: &[String]) -> Result<Command, String> {
         (_, []) => Ok(Command::Alone(step)),
         (Step::Interop, ["--only", suite]) => Ok(Command::InteropOnly((*suite).to_owned())),
         (Step::Mutants, ["--only", words]) => Ok(Command::MutantsOnly((*words).to_owned())),
+        (Step::Ledger, ["--write"]) => Ok(Command::WriteLedger),
         (Step::Tidy, ["--write-ratchet"]) => Ok(Command::WriteRatchet { allow_new: false }),
         (Step::Tidy, ["--write-ratchet", "--allow-new"] | ["--allow-new", "--write-ratchet"]) => {
             Ok(Command::WriteRatchet { allow_new: true })
@@ -118,6 +122,8 @@ fn help() -> String {
          Runs one client or suite of the interoperability tests.\n\
          cargo xtask mutants [--only WORDS]\n    \
          Sows all defects of xtask/mutants.txt, or those whose sentence contains the words.\n\
+         cargo xtask ledger --write\n    \
+         Writes docs/CONFORMANCE.md, then checks the ledger.\n\
          cargo xtask tidy --write-ratchet [--allow-new]\n    \
          Rewrites xtask/tidy-ratchet.txt: lowers and removes entries, adds or raises them\n    \
          only with --allow-new.\n\n\
@@ -175,6 +181,15 @@ mod tests {
         let Ok(Command::Test(plan)) = parsed("test --only tests,fmt") else { panic!("a plan was expected") };
         assert_eq!(plan.steps(), [Step::Fmt, Step::Tests]);
         assert_eq!(Plan::default().steps(), Step::ALL);
+        let Ok(Command::Test(plan)) = parsed("test --only ledger") else { panic!("a plan was expected") };
+        assert_eq!(plan.steps(), [Step::Ledger]);
+    }
+
+    #[test]
+    fn the_page_of_the_ledger_is_written_only_when_asked() {
+        assert_eq!(parsed("ledger"), Ok(Command::Alone(Step::Ledger)));
+        assert_eq!(parsed("ledger --write"), Ok(Command::WriteLedger));
+        assert!(parsed("ledger --frob").is_err());
     }
 
     #[test]

@@ -2,13 +2,14 @@
 
 use crate::outcome::Outcome;
 use crate::workspace::Workspace;
-use crate::{cargo_tests, clippy, doc, fmt, interop, mutants, no_std, tidy};
+use crate::{cargo_tests, clippy, doc, fmt, interop, ledger, mutants, no_std, tidy};
 
 /// One step of `cargo xtask test`, each also a command of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     Fmt,
     Tidy,
+    Ledger,
     Clippy,
     Doc,
     NoStd,
@@ -19,9 +20,10 @@ pub(crate) enum Step {
 
 impl Step {
     /// Every step, the cheapest first, so that a small slip is reported before a long build.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Fmt,
         Self::Tidy,
+        Self::Ledger,
         Self::Clippy,
         Self::Doc,
         Self::NoStd,
@@ -35,6 +37,7 @@ impl Step {
         match self {
             Self::Fmt => "fmt",
             Self::Tidy => "tidy",
+            Self::Ledger => "ledger",
             Self::Clippy => "clippy",
             Self::Doc => "doc",
             Self::NoStd => "no-std",
@@ -49,6 +52,7 @@ impl Step {
         match self {
             Self::Fmt => "the sources are formatted as rustfmt.toml says",
             Self::Tidy => "layers, forbidden names, file openings, packet files, sizes, READMEs",
+            Self::Ledger => "each numbered statement has its code and its tests, or a reason",
             Self::Clippy => "no warning in any target with any feature",
             Self::Doc => "the public documentation builds without a warning",
             Self::NoStd => "codec, topics and protocol build without the standard library",
@@ -69,6 +73,7 @@ impl Step {
         match self {
             Self::Fmt => fmt::run(workspace),
             Self::Tidy => tidy::run(workspace),
+            Self::Ledger => ledger::run(workspace),
             Self::Clippy => clippy::run(workspace),
             Self::Doc => doc::run(workspace),
             Self::NoStd => no_std::run(workspace),

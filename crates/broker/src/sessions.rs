@@ -89,6 +89,7 @@ impl Sessions {
         self.slots.get_mut(number as usize)?.as_deref_mut()
     }
 
+    // [v5 MQTT-3.1.3-2] [v3.1.1 MQTT-3.1.3-2]
     pub(crate) fn find(&self, client_id: &str) -> Option<u32> {
         self.by_client_id.get(client_id).copied()
     }

@@ -130,6 +130,7 @@ impl Dispatch {
                     // Without a reader it is thrown away.
                     Ok(()) | Err(TrySendError::Closed(_) | TrySendError::Full(_)) => {}
                 }
+                // [v5 MQTT-4.5.0-2] [v3.1.1 MQTT-4.5.0-2]
                 connection.acknowledge(received.publish.delivery, ReasonCode::Success, now, output);
             }
             Event::Release(packet_id) => connection.complete(packet_id, now, output),

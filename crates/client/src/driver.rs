@@ -187,6 +187,7 @@ impl Driver {
             let properties = properties.checked(Disconnect::PROPERTIES).unwrap_or(Properties::EMPTY);
             link.connection.disconnect(&Disconnect { reason, properties }, &mut link.output);
         }
+        // [v5 MQTT-3.14.4-2] [v3.1.1 MQTT-3.14.4-1]
         link.close().await;
     }
 

@@ -33,6 +33,7 @@ impl Endpoint {
     }
 
     /// Opens a socket to the first address that takes it.
+    // [v5 MQTT-4.2.0-1] [v3.1.1 MQTT-7.1.2-1]
     pub(crate) async fn dial(&self) -> Result<Socket, ConnectError> {
         let unknown = |source| ConnectError::UnknownHost { host: self.host.clone(), source };
         let addresses: Vec<SocketAddr> =

@@ -6,8 +6,9 @@ use std::time::Duration;
 use colibri_codec::Version;
 
 use crate::network::Network;
+use crate::peer::Event;
 use crate::raw::property::{four, id};
-use crate::raw::{Connect, Packet};
+use crate::raw::{Connect, Kind, Packet};
 use crate::{Peer, Stop};
 
 /// What a case is given.
@@ -65,7 +66,9 @@ impl Context {
 
     /// A connection on which nothing was sent.
     pub fn open(&self) -> Result<Peer, Stop> {
-        Peer::new(&self.network, self.version, self.patience, &self.name)
+        let connection = self.network.connect(self.patience);
+        let connection = connection.map_err(|came| Stop::failed("nothing", "a connection", came))?;
+        Ok(Peer::new(connection, self.version, self.patience, &self.name))
     }
 
     /// A connection that the server accepts; its CONNACK is in [`Peer::connack`].
@@ -102,5 +105,23 @@ impl Context {
         let (topic, payload) = subscriber.raise_fence()?;
         publisher.send(&crate::raw::Publish::new(topic, &payload))?;
         subscriber.collect_until(&payload)
+    }
+
+    /// As [`Context::drain`], but waits for at least so many messages: the order of messages on different
+    /// topics is not given, so that the fence may overtake them. Fewer come only if patience ends.
+    pub fn drain_messages(
+        &self,
+        publisher: &mut Peer,
+        subscriber: &mut Peer,
+        least: usize,
+    ) -> Result<Vec<Packet>, Stop> {
+        let mut packets = self.drain(publisher, subscriber)?;
+        while packets.iter().filter(|packet| packet.kind() == Kind::Publish).count() < least {
+            match subscriber.next_event()? {
+                Event::Packet(packet) => packets.push(packet),
+                Event::Closed | Event::Silence => break,
+            }
+        }
+        Ok(packets)
     }
 }

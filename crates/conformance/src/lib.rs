@@ -1,4 +1,4 @@
-//! Every numbered statement of MQTT 3.1.1 and 5.0, tested over TCP against any server.
+//! Every numbered statement of MQTT 3.1.1 and 5.0, tested over TCP against any server and any client.
 //!
 //! [`run`] goes through the cases and returns a [`Report`]. A [`network::Network`] of one's own brings the
 //! cases to a server that is not behind TCP, one by one with [`Case::judge`]. A case speaks through a
@@ -9,9 +9,11 @@
 
 mod case;
 mod cases;
+pub mod client;
 mod context;
 mod failure;
 mod flows;
+mod limits;
 pub mod network;
 pub mod peer;
 pub mod raw;
@@ -20,10 +22,11 @@ mod run;
 mod statements;
 mod tcp;
 
-pub use case::{Case, all_cases};
+pub use case::{Case, Heading, all_cases, all_client_cases};
 pub use context::Context;
 pub use failure::{Failure, Stop};
+pub use limits::Limit;
 pub use peer::Peer;
 pub use report::{Counts, Report, Status};
-pub use run::{Outcome, Progress, Settings, Verdict, run};
+pub use run::{Outcome, Progress, Settings, Subject, Verdict, run};
 pub use statements::{Role, Statement, statements};

@@ -21,14 +21,20 @@ pub trait Network: Debug {
     fn slack(&self) -> Duration;
 }
 
-/// The client's end of a connection, which is closed when it is dropped.
+/// The suite's end of a connection, which is closed when it is dropped.
 pub trait Connection: Debug {
     /// Sends all of this. That the connection has ended is not told here but by what is received, since a
     /// server that is gone may have left a last word.
     fn send(&mut self, bytes: &[u8]) -> Sent;
 
+    /// Ends what is sent. That the server was faster and has closed is no fault: its end is received.
+    fn finish(&mut self);
+
     /// Waits for bytes, for at most this long.
     fn receive(&mut self, time: Duration) -> Received;
+
+    /// The time since some moment that stays the same, by the clock of the other end.
+    fn now(&self) -> Duration;
 }
 
 /// What became of bytes that were sent.

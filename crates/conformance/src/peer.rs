@@ -1,17 +1,21 @@
-//! A connection to the server that sends any bytes and says what it expects to come back.
+//! A connection to the end under test that sends any bytes and says what it expects to come back.
 
 use std::collections::VecDeque;
-use std::rc::Rc;
 use std::time::Duration;
 
 use colibri_codec::Version;
 
 use crate::Stop;
-use crate::network::{Connection, Network, Received, Sent};
+use crate::network::{Connection, Received, Sent};
 use crate::raw::{
     Ack, Answer, Connack, Content, Encode, Kind, PINGREQ, Packet, Publication, Publish, Subscribe,
     Unsubscribe, hex, puback, pubcomp, pubrec, pubrel, split, words,
 };
+
+/// What may always be said of a fault of the client: section 4.13.2 of 5.0 asks a server to give a reason, but
+/// does not bind it (SHOULD), and what is malformed to one server is a Protocol Error to another, or a
+/// reason that it does not wish to reveal (0x80) or that is its own (0x83).
+const GENERAL_CODES: [u8; 4] = [0x80, 0x81, 0x82, 0x83];
 
 /// How many of the packets sent a failure shows.
 const SHOWN_MAX: usize = 6;
@@ -27,10 +31,9 @@ pub enum Event {
     Silence,
 }
 
-/// A connection to the server.
+/// A connection to the server under test, or from the client under test.
 #[derive(Debug)]
 pub struct Peer {
-    network: Rc<dyn Network>,
     connection: Box<dyn Connection>,
     version: Version,
     patience: Duration,
@@ -46,17 +49,13 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Connects.
     pub(crate) fn new(
-        network: &Rc<dyn Network>,
+        connection: Box<dyn Connection>,
         version: Version,
         patience: Duration,
         name: &str,
-    ) -> Result<Self, Stop> {
-        let connection = network.connect(patience);
-        let connection = connection.map_err(|came| Stop::failed("nothing", "a connection", came))?;
-        Ok(Self {
-            network: Rc::clone(network),
+    ) -> Self {
+        Self {
             connection,
             version,
             patience,
@@ -69,7 +68,12 @@ impl Peer {
             last_id: 40_000,
             fences: 0,
             connack: Connack::default(),
-        })
+        }
+    }
+
+    /// The version that is spoken.
+    pub fn version(&self) -> Version {
+        self.version
     }
 
     /// The CONNACK that [`Peer::expect_connack`] read.
@@ -140,7 +144,7 @@ impl Peer {
 
     /// What comes next from the network.
     fn read_within(&mut self, time: Duration) -> Result<Event, Stop> {
-        let until = self.network.now() + time;
+        let until = self.connection.now() + time;
         loop {
             let cut = split(&self.buffer, self.version);
             let cut =
@@ -152,7 +156,7 @@ impl Peer {
             if self.closed {
                 return Ok(Event::Closed);
             }
-            let left = until.saturating_sub(self.network.now());
+            let left = until.saturating_sub(self.connection.now());
             if left.is_zero() {
                 return Ok(Event::Silence);
             }
@@ -219,6 +223,8 @@ impl Peer {
             | Content::Ack(_)
             | Content::Answer(_)
             | Content::Reason(..)
+            | Content::Connect(_)
+            | Content::Request(_)
             | Content::Other
             | Content::Unreadable => Err(self.fail_with("CONNACK with code 0x00", &packet)),
         }
@@ -362,15 +368,25 @@ impl Peer {
         }
     }
 
-    /// The server closes the connection. In 5.0 a CONNACK or DISCONNECT with one of these codes may come
-    /// first; in 3.1.1 nothing may.
+    /// Fails if there is any packet, with all of them.
+    pub fn require_none(&self, packets: &[Packet], expected: &str) -> Result<(), Stop> {
+        let lines = packets.iter().map(|packet| format!("{}: {}", words(packet), hex(&packet.bytes)));
+        self.require(packets.is_empty(), expected, lines.collect::<Vec<_>>().join("\n"))
+    }
+
+    /// The server closes the connection. In 5.0 a CONNACK or DISCONNECT with one of these codes or with 0x80
+    /// to 0x83 may come first, unless the list is empty; in 3.1.1 nothing may.
     pub fn expect_close(&mut self, codes: &[u8]) -> Result<(), Stop> {
         self.expect_close_within(codes, self.patience)
     }
 
     /// As [`Peer::expect_close`], with a time of its own for the first event.
     pub fn expect_close_within(&mut self, codes: &[u8], time: Duration) -> Result<(), Stop> {
-        let listed = hex(codes);
+        let general = GENERAL_CODES.into_iter().filter(|_| !codes.is_empty());
+        let mut allowed_codes: Vec<u8> = codes.iter().copied().chain(general).collect();
+        allowed_codes.sort_unstable();
+        allowed_codes.dedup();
+        let listed = hex(&allowed_codes);
         let expected = match (self.version, codes) {
             (Version::V5, [_, ..]) => {
                 format!("the end of the connection, possibly after a code of [{listed}]")
@@ -384,7 +400,8 @@ impl Peer {
                 Content::Reason(code, _) if packet.kind() == Kind::Disconnect => Some(*code),
                 _ => None,
             };
-            let allowed = self.version == Version::V5 && code.is_some_and(|code| codes.contains(&code));
+            let allowed =
+                self.version == Version::V5 && code.is_some_and(|code| allowed_codes.contains(&code));
             if allowed {
                 event = self.next_event()?;
             }
@@ -398,8 +415,15 @@ impl Peer {
     }
 
     /// Sends DISCONNECT and waits for the end of the connection.
-    pub fn leave(mut self) -> Result<(), Stop> {
-        self.send(&crate::raw::disconnect())?;
+    pub fn leave(self) -> Result<(), Stop> {
+        self.leave_with(&crate::raw::disconnect())
+    }
+
+    /// Sends this DISCONNECT, ends the connection as a client has to [v5 MQTT-3.14.4-1], and waits until the
+    /// server has done so too.
+    pub fn leave_with(mut self, disconnect: &(impl Encode + ?Sized)) -> Result<(), Stop> {
+        self.send(disconnect)?;
+        self.connection.finish();
         self.expect_close(&[])
     }
 }

@@ -10,7 +10,7 @@ use crate::{Connection, Kept, Role, State, Violation};
 impl<M: Kept> Connection<M> {
     /// Server: refuses the connection, which is closed then. Where 3.x has no return code for the
     /// reason, nothing is written. [v3.1.1 MQTT-3.2.2-6]
-    // [v5 MQTT-3.2.2-7] [v3.1.1 MQTT-3.2.2-5]
+    // [v5 MQTT-3.1.3-8] [v5 MQTT-3.2.2-7] [v3.1.1 MQTT-3.1.3-9] [v3.1.1 MQTT-3.2.2-5]
     pub fn refuse(&mut self, reason: ReasonCode, properties: &[Property<'_>], out: &mut Vec<u8>) {
         let full =
             Connack { properties: colibri_codec::Properties::new(properties), ..Connack::refused(reason) };
@@ -25,7 +25,7 @@ impl<M: Kept> Connection<M> {
     }
 
     /// Ends the connection with a DISCONNECT, where this end may send one, and closes it.
-    // [v5 MQTT-3.14.0-1] [v5 MQTT-3.14.4-1] [v3.1.1 MQTT-3.14.4-2]
+    // [v5 MQTT-3.14.0-1] [v5 MQTT-3.14.4-1] [v5 MQTT-3.14.4-2] [v3.1.1 MQTT-3.14.4-1] [v3.1.1 MQTT-3.14.4-2]
     pub fn disconnect(&mut self, disconnect: &Disconnect<'_>, out: &mut Vec<u8>) {
         let open = self.state == State::Open;
         self.state = State::Closed;

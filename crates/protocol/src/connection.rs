@@ -99,6 +99,7 @@ impl<M: Kept> Connection<M> {
         now: Time,
         out: &mut Vec<u8>,
     ) -> Result<Self, EncodeError> {
+        let connect = &in_earnest(connect);
         let own: Vec<Property<'_>> = limits.properties().chain(connect.properties.iter()).collect();
         let properties = Properties::new(&own);
         Connect { properties, ..*connect }.encode(out)?;
@@ -372,7 +373,7 @@ impl<M: Kept> Connection<M> {
         &mut self.session
     }
 
-    /// Ends the connection and hands back what outlives it.
+    /// Ends the connection and hands back what outlives it. [v5 MQTT-4.1.0-1] [v3.1.1 MQTT-4.1.0-1]
     pub fn into_session(self) -> Session<M> {
         self.session
     }
@@ -457,6 +458,14 @@ impl<M: Kept> Connection<M> {
             QoS::ExactlyOnce => Stage::AwaitingPubrec,
         }
     }
+}
+
+/// The CONNECT as it is sent. Before 5.0 nobody can come back to a session without a name, so one that is
+/// asked for without a name is a clean one.
+// [v3.1.1 MQTT-3.1.3-7]
+fn in_earnest<'a>(connect: &Connect<'a>) -> Connect<'a> {
+    let is_nameless = connect.client_id.as_str().is_empty() && !connect.version.has_properties();
+    Connect { clean_start: connect.clean_start || is_nameless, ..*connect }
 }
 
 /// The CONNACK of an accepted connection.

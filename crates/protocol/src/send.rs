@@ -181,7 +181,7 @@ impl<M: Kept> Connection<M> {
 
     /// Whether a message of this QoS has to wait behind others. Those of QoS 0 do not wait for quota, but
     /// keep their order.
-    // [v5 MQTT-4.6.0-5] [v3.1.1 MQTT-4.6.0-6]
+    // [v5 MQTT-4.6.0-5] [v5 MQTT-4.6.0-6] [v3.1.1 MQTT-4.6.0-5] [v3.1.1 MQTT-4.6.0-6]
     #[inline]
     fn has_backlog_for(&self, qos: QoS) -> bool {
         match qos {
@@ -244,7 +244,8 @@ impl<M: Kept> Connection<M> {
             return Sent::TooLarge;
         }
         if publication.qos > QoS::AtMostOnce {
-            // [v5 MQTT-3.3.4-7] [v5 MQTT-3.3.4-9] [v5 MQTT-4.9.0-2]
+            // [v5 MQTT-3.3.4-7] [v5 MQTT-3.3.4-9] [v5 MQTT-4.9.0-2]; it holds nothing else back:
+            // [v5 MQTT-3.3.4-8] [v5 MQTT-3.3.4-10] [v5 MQTT-4.9.0-3]
             if self.send_quota.is_used_up() {
                 return Sent::Wait;
             }
@@ -381,6 +382,7 @@ fn packet<'a>(
 /// What is to be sent for the first time, under a placeholder that has the length of an identifier.
 fn draft<'a>(publication: &Publication<'a>, alias: AliasUse, list: &'a PropertyList<'_>) -> Publish<'a> {
     let delivery = delivery(publication.qos, PLACEHOLDER);
+    // DUP is 0. [v5 MQTT-3.3.1-3] [v5 MQTT-4.3.2-2] [v5 MQTT-4.3.3-2] [v3.1.1 MQTT-3.3.1-3]
     let mut publish = packet(publication, delivery, false, list.properties(publication));
     if let AliasUse::Instead(_) = alias {
         publish.topic = None;

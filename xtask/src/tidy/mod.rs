@@ -30,7 +30,7 @@ use tree::Tree;
 pub(crate) struct Problem {
     path: String,
     line: usize,
-    sentence: String,
+    pub(crate) sentence: String,
 }
 
 impl Problem {

@@ -25,15 +25,17 @@ const PACKETS: [&str; 15] = [
 /// The folders that hold them.
 const FOLDERS: [&str; 2] = ["crates/codec/src/packet/", "crates/protocol/src/on/"];
 
-/// The folder that holds them too once its crate exists.
-const CONFORMANCE: (&str, &str) = ("crates/conformance/", "crates/conformance/src/cases/");
+/// The folders that hold them too once their part of a crate exists: the cases of servers and of clients.
+const LATER: [(&str, &str); 2] = [
+    ("crates/conformance/", "crates/conformance/src/cases/"),
+    ("crates/conformance/src/client/", "crates/conformance/src/client/cases/"),
+];
 
 /// Checks that no packet's file is missing; a packet may also be a folder with a `mod.rs`.
 pub(crate) fn check(tree: &Tree) -> Vec<Problem> {
     let mut folders = FOLDERS.to_vec();
-    if tree.rust_under(CONFORMANCE.0).next().is_some() {
-        folders.push(CONFORMANCE.1);
-    }
+    let there = |(part, _): &&(&str, &str)| tree.rust_under(part).next().is_some();
+    folders.extend(LATER.iter().filter(there).map(|(_, folder)| *folder));
     let mut problems = Vec::new();
     for folder in folders {
         for packet in PACKETS {

@@ -28,6 +28,19 @@ pub(crate) struct Function {
     pub(crate) lines: Range<usize>,
 }
 
+/// An item with a name, from the line of its keyword to the line it ends on.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Item {
+    pub(crate) name: String,
+    /// The type whose `impl` it stands in.
+    pub(crate) owner: Option<String>,
+    pub(crate) is_function: bool,
+    pub(crate) lines: Range<usize>,
+}
+
+/// The keywords that a name follows.
+const ITEM_KEYWORDS: [&str; 8] = ["fn", "struct", "enum", "trait", "const", "static", "type", "mod"];
+
 /// Lexes every Rust source of the tree.
 pub(crate) fn read_all(tree: &Tree) -> Vec<RustFile> {
     let mut files: Vec<RustFile> = tree.rust_under("").map(RustFile::read).collect();
@@ -138,6 +151,56 @@ impl RustFile {
     /// Every function that has a body, in the order of the file.
     pub(crate) fn functions(&self) -> Vec<Function> {
         (0..self.tokens.len()).filter_map(|at| self.function(at)).collect()
+    }
+
+    /// Every item with a name, in the order of the file, those inside others included.
+    pub(crate) fn items(&self) -> Vec<Item> {
+        let mut items = Vec::new();
+        let mut owners: Vec<(usize, String)> = Vec::new();
+        for at in 0..self.tokens.len() {
+            owners.retain(|(end, _)| at < *end);
+            owners.extend(self.implemented(at));
+            let Some(Kind::Word(keyword)) = self.kind(at) else { continue };
+            let Some(Kind::Word(name)) = self.kind(at + 1) else { continue };
+            // `const fn` names what comes after `fn`.
+            if !ITEM_KEYWORDS.contains(&keyword.as_str()) || ITEM_KEYWORDS.contains(&name.as_str()) {
+                continue;
+            }
+            let end = item_end(&self.tokens, at).saturating_sub(1);
+            let lines = self.line(at)..self.line(end) + 1;
+            let owner = owners.last().map(|(_, owner)| owner.clone());
+            items.push(Item { name: name.clone(), owner, is_function: keyword == "fn", lines });
+        }
+        items
+    }
+
+    /// The type that an `impl` here is for, and one past the last token of it.
+    fn implemented(&self, at: usize) -> Option<(usize, String)> {
+        // `impl Trait` in a signature is no block.
+        let begins = at == 0 || matches!(self.kind(at - 1), Some(Kind::Punct('}' | ';' | ']' | '{')));
+        if !is_word(self.kind(at), "impl") || !begins {
+            return None;
+        }
+        let (mut depth, mut name) = (0_usize, None);
+        for next in at + 1..self.tokens.len() {
+            match self.kind(next)? {
+                Kind::Punct('<') => depth += 1,
+                Kind::Punct('>') if !self.is(next - 1, '-') => depth = depth.saturating_sub(1),
+                Kind::Punct('{') => return Some((item_end(&self.tokens, next), name?)),
+                Kind::Word(word) if depth == 0 && word == "where" => depth = usize::MAX / 2,
+                Kind::Word(word) if depth == 0 && word != "for" => name = Some(word.clone()),
+                Kind::Word(_) | Kind::Punct(_) | Kind::Literal | Kind::Lifetime => {}
+            }
+        }
+        None
+    }
+
+    /// Whether this line is compiled for tests only.
+    pub(crate) fn is_test_line(&self, line: usize) -> bool {
+        let spans = |range: &Range<usize>| {
+            (self.line(range.start)..=self.line(range.end.saturating_sub(1))).contains(&line)
+        };
+        self.is_test || self.tests.iter().any(spans)
     }
 
     fn function(&self, at: usize) -> Option<Function> {

@@ -82,6 +82,20 @@ mod functions {
     }
 
     #[test]
+    fn items_know_the_type_whose_impl_they_stand_in() {
+        let text = "impl<T: Fn(&str) -> u8> fmt::Display for Holder<'_, T> where T: Copy {\n    const A: u8 = 1;\n    \
+                    fn fmt(&self) -> impl Copy {}\n}\npub const fn free() -> impl Copy {}\nimpl Alone { fn own() {} }\n";
+        let items = rust("a.rs", text).items();
+        let found: Vec<(Option<&str>, &str, bool)> =
+            items.iter().map(|item| (item.owner.as_deref(), item.name.as_str(), item.is_function)).collect();
+        let holder = Some("Holder");
+        let expected =
+            [(holder, "A", false), (holder, "fmt", true), (None, "free", true), (Some("Alone"), "own", true)];
+        assert_eq!(found, expected);
+        assert_eq!(items[1].lines, 3..4);
+    }
+
+    #[test]
     fn a_function_ends_at_its_own_brace_whatever_its_strings_hold() {
         let text = "fn a() {\n    b(\"}\"); // }\n    c('}', r#\"}\"#); /* } */\n    if d {}\n}\nfn e() {}\n";
         assert_eq!(found(text), [("a".to_owned(), 1, 5), ("e".to_owned(), 6, 6)]);

@@ -32,7 +32,7 @@ const AWAITED_MAX: usize = 8;
 /// How many replays of one session begin in a turn, so that other clients come to their turn.
 const REPLAYS_PER_TURN: usize = 16;
 
-/// The retained messages that this shard keeps.
+/// The retained messages that this shard keeps. They belong to no session. [v3.1.1 MQTT-3.1.2-7]
 pub(crate) struct Retained {
     tree: RetainedTree<Kept>,
     bytes: usize,
@@ -105,7 +105,7 @@ impl Retained {
     }
 
     /// Puts a message in place of the one before; an empty payload only takes that away.
-    // [v5 MQTT-3.3.1-6] [v5 MQTT-3.3.1-7] [v3.1.1 MQTT-3.3.1-10] [v3.1.1 MQTT-3.3.1-11]
+    // [v5 MQTT-3.3.1-6] [v5 MQTT-3.3.1-7] [v3.1.1 MQTT-3.3.1-7] [v3.1.1 MQTT-3.3.1-10] [v3.1.1 MQTT-3.3.1-11]
     fn apply(&mut self, message: Arc<Message>, from: u8, number: u64) {
         if let Some(applied) = self.applied.get_mut(usize::from(from)) {
             *applied = number;

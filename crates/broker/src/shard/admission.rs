@@ -69,6 +69,7 @@ impl Shard {
             session.will = will;
         }
         self.begin_stored_session(attachment.session);
+        // There is nothing that this server does not support, so it says so of nothing. [v5 MQTT-3.2.2-9]
         let mut properties = Vec::new();
         // Section 3.2.2.3.2: the server says so if it does not keep to what was asked.
         if expiry != requested {
@@ -245,6 +246,7 @@ fn check(connect: &Connect<'_>, config: &Config) -> Result<(), ReasonCode> {
         Version::V3_1_1 => connect.clean_start,
         Version::V3_1 => false,
     };
+    // [v3.1.1 MQTT-3.1.3-9]; every other identifier is accepted. [v5 MQTT-3.1.3-5] [v3.1.1 MQTT-3.1.3-5]
     if connect.client_id.is_empty() && !may_be_empty {
         return Err(ReasonCode::ClientIdentifierNotValid);
     }

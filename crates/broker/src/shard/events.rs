@@ -165,6 +165,7 @@ impl Shard {
     #[inline]
     pub(crate) fn may_publish(&self, topic: TopicName<'_>) -> Result<(), ReasonCode> {
         let text = topic.as_str();
+        // Also what a CONNECT is refused for, if its will goes there. [v5 MQTT-3.1.4-2]
         if text.starts_with('$') && text.starts_with("$SYS/") {
             return Err(ReasonCode::NotAuthorized);
         }
@@ -202,6 +203,7 @@ impl Shard {
             client.output = self.spare.lend();
         }
         client.protocol.disconnect(&disconnect, &mut client.output);
+        // [v5 MQTT-3.14.4-2]
         client.flags.lingers = true;
         self.close_connection(number);
     }

@@ -62,6 +62,7 @@ impl Shard {
         let Some(entry) = self.sessions.get_mut(session) else { return };
         entry.connection = None;
         entry.stay = stay;
+        // Also what a member of a shared group has begun. [v5 MQTT-4.8.2-4]
         entry.stored = Some(Box::new(messages));
         entry.expiry_watched = false;
         // [v5 MQTT-3.1.2-23] [v3.1.1 MQTT-4.1.0-2]
@@ -103,6 +104,7 @@ impl Shard {
     /// Publishes the will of a session whose connection is lost, if there is one, and forgets it.
     // [v5 MQTT-3.1.2-10] [v3.1.1 MQTT-3.1.2-10]
     pub(crate) fn publish_will(&mut self, session: u32) {
+        // [v3.1.1 MQTT-3.1.2-12]
         let Some(will) = self.sessions.get_mut(session).and_then(|entry| entry.will.take()) else { return };
         // A server that stops has not lost its clients.
         if self.stopping {
@@ -142,8 +144,9 @@ impl Shard {
 }
 
 /// The messages of a shared subscription that another member may get: those that were never sent, and
-/// those with QoS 1 that may not have arrived. One with QoS 2 that was begun goes to nobody else.
-// [v5 MQTT-4.8.2-5]
+/// those with QoS 1 that may not have arrived. One with QoS 2 that was begun goes to nobody else, nor does
+/// one that the member refused, which is not under way any more.
+// [v5 MQTT-4.8.2-5] [v5 MQTT-4.8.2-6]
 fn redeliverable(messages: &colibri_protocol::Session<Delivery>) -> Vec<(GroupId, Arc<Message>)> {
     messages
         .messages()

@@ -66,6 +66,7 @@ impl Poller {
     ///
     /// # Errors
     /// Whatever the operating system says.
+    // [v5 MQTT-4.2.0-1] [v3.1.1 MQTT-7.1.1-1]
     pub fn listen(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         // A server that starts again gets its port although old connections linger on it.

@@ -120,6 +120,7 @@ impl Shard {
         loop {
             let rest = input.get(used..).unwrap_or_default();
             let Some(client) = self.connections.get_mut(number) else { return input.len() };
+            // [v5 MQTT-3.1.4-6] [v3.1.1 MQTT-3.1.4-5]
             if client.flags.closing {
                 return input.len();
             }

@@ -136,7 +136,8 @@ impl Shard {
         Ok(is_new)
     }
 
-    /// Takes a subscription out of the tree; the session's list is the caller's.
+    /// Takes a subscription out of the tree; the session's list is the caller's. What is under way because
+    /// of it stays under way. [v5 MQTT-3.10.4-3] [v3.1.1 MQTT-3.10.4-3]
     pub(crate) fn remove_subscription(&mut self, session: u32, filter: &OwnedTopicFilter) {
         let filter = filter.filter();
         let subscriber = Subscriber::session(self.number, session);

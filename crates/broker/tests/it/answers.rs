@@ -2,12 +2,13 @@
 
 use colibri_codec::Property;
 use colibri_codec::Version::V5;
+use colibri_sim::World;
 
 use crate::SHARDS;
 use crate::hello::Hello;
 use crate::packets::Got;
 use crate::peer::{Peer, wish};
-use crate::world::{World, configured};
+use crate::world::{Clients, configured};
 
 const DEEP: &str = "a/b/c/d";
 

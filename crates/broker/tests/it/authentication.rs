@@ -6,11 +6,12 @@ use std::time::Duration;
 use colibri_broker::{Authenticator, Claim, Config, Exchange, Reply};
 use colibri_codec::Version::{V3_1_1, V5};
 use colibri_codec::{Auth, BinaryData, Properties, Property, ReasonCode, Utf8String};
+use colibri_sim::World;
 
 use crate::hello::Hello;
 use crate::packets::Got;
 use crate::peer::Peer;
-use crate::world::{World, configured};
+use crate::world::{Clients, configured};
 use crate::{SHARDS, everywhere};
 
 /// Lets in who says "open", after two challenges of the method `riddle`, or whose password is that.

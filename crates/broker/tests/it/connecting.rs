@@ -47,6 +47,7 @@ fn version_3_1_connects_and_sees_no_session_present() {
 
 #[test]
 fn an_empty_client_identifier_gets_one_that_is_unique_and_can_be_used() {
+    // [v5 MQTT-3.1.3-6] [v5 MQTT-3.1.3-7] [v5 MQTT-3.2.2-16]
     for shards in SHARDS {
         let world = World::new(shards);
         let mut all = HashSet::new();
@@ -69,6 +70,7 @@ fn an_empty_client_identifier_gets_one_that_is_unique_and_can_be_used() {
 
 #[test]
 fn an_empty_client_identifier_needs_a_clean_session_before_5_0() {
+    // [v3.1.1 MQTT-3.1.3-6] [v3.1.1 MQTT-3.1.3-8]
     for shards in SHARDS {
         let world = World::new(shards);
         let one = world.join(&Hello::new(V3_1_1, ""));
@@ -108,6 +110,7 @@ fn what_is_no_connect_is_closed_at_once() {
 
 #[test]
 fn an_unknown_version_is_told_so() {
+    // [v5 MQTT-3.1.2-2] [v3.1.1 MQTT-3.1.2-2]
     let world = World::new(1);
     let client = world.open(V3_1_1);
     client.send_hex("10 0D 00 04 4D515454 07 02 003C 0001 61");
@@ -121,6 +124,7 @@ fn an_unknown_version_is_told_so() {
 
 #[test]
 fn malformed_connects_are_refused() {
+    // [v5 MQTT-3.1.2-3] [v5 MQTT-3.1.4-1] [v3.1.1 MQTT-3.1.2-3] [v3.1.1 MQTT-3.1.4-1]
     for shards in SHARDS {
         let world = World::new(shards);
         // The reserved flag; a property twice; bytes behind the end.
@@ -153,6 +157,7 @@ fn an_authentication_method_is_refused() {
 
 #[test]
 fn a_second_connect_ends_the_connection() {
+    // [v5 MQTT-3.1.0-2] [v3.1.1 MQTT-3.1.0-2]
     for (shards, version) in everywhere() {
         let world = World::new(shards);
         let client = world.join(&Hello::new(version, "a"));
@@ -314,6 +319,7 @@ fn a_client_that_takes_no_connack_is_closed() {
 
 #[test]
 fn a_silent_client_is_given_up_after_one_and_a_half_times_its_keep_alive() {
+    // [v5 MQTT-3.1.2-22] [v3.1.1 MQTT-3.1.2-24]
     for (shards, version) in everywhere() {
         let world = World::new(shards);
         let watcher = world.join(&Hello::new(version, "watcher"));
@@ -344,6 +350,7 @@ fn no_keep_alive_means_for_ever() {
 
 #[test]
 fn reserved_flags_and_wrong_packets_end_the_connection() {
+    // [v5 MQTT-2.1.3-1] [v5 MQTT-4.13.1-1] [v3.1.1 MQTT-2.2.2-2] [v3.1.1 MQTT-4.8.0-1]
     for (shards, version) in everywhere() {
         for text in ["C1 00", "36 05 0001 61 0001", "60 02 0001", "80 00", "20 02 00 00", "D0 00", "00 00"] {
             let world = World::new(shards);

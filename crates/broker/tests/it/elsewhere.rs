@@ -5,11 +5,12 @@ use std::num::NonZeroU16;
 use colibri_broker::ServerReference;
 use colibri_codec::Property;
 use colibri_codec::Version::{V3_1_1, V5};
+use colibri_sim::World;
 
 use crate::hello::{Hello, Testament};
 use crate::packets::Got;
 use crate::peer::Peer;
-use crate::world::{World, configured};
+use crate::world::{Clients, configured};
 use crate::{SHARDS, everywhere};
 
 fn connack(client: &Peer, code: u8) -> Vec<String> {

@@ -34,6 +34,7 @@ fn bytes_of_a_connection_that_breaks_never_count_for_the_next_of_its_number() {
 
 #[test]
 fn messages_of_one_publisher_keep_their_order_through_shards() {
+    // [v5 MQTT-4.6.0-5] [v5 MQTT-4.6.0-6] [v3.1.1 MQTT-4.6.0-5] [v3.1.1 MQTT-4.6.0-6]
     for shards in SHARDS {
         for seed in 0..40 {
             let world = World::seeded(shards, seed);
@@ -251,7 +252,7 @@ fn a_client_that_leaves_or_is_taken_over_before_its_suback_is_no_trouble() {
             first.send_bytes(&[0xC0, 0]);
             world.turns(usize::try_from(seed % 7).unwrap());
             if seed % 2 == 0 {
-                lock(&first.wire).cut();
+                first.link.cut();
             }
             let second = world.join(&Hello::resume(V5, &name));
             second.ask(&[wish("#", 1)]);

@@ -12,6 +12,8 @@ use crate::{SHARDS, everywhere};
 
 #[test]
 fn the_last_retained_message_comes_to_a_new_subscription() {
+    // [v5 MQTT-3.3.1-5] [v5 MQTT-3.3.1-8] [v5 MQTT-3.8.4-8] [v3.1.1 MQTT-3.3.1-5] [v3.1.1 MQTT-3.3.1-7]
+    // [v3.1.1 MQTT-3.3.1-8] [v3.1.1 MQTT-3.3.1-12]
     for (shards, version) in everywhere() {
         let world = World::new(shards);
         let publisher = world.join(&Hello::new(version, "publisher"));
@@ -34,6 +36,7 @@ fn the_last_retained_message_comes_to_a_new_subscription() {
 
 #[test]
 fn an_empty_retained_message_is_delivered_and_clears() {
+    // [v5 MQTT-3.3.1-6] [v5 MQTT-3.3.1-7] [v3.1.1 MQTT-3.3.1-10] [v3.1.1 MQTT-3.3.1-11]
     for (shards, version) in everywhere() {
         let world = World::new(shards);
         let publisher = world.join(&Hello::new(version, "publisher"));
@@ -55,6 +58,7 @@ fn an_empty_retained_message_is_delivered_and_clears() {
 
 #[test]
 fn live_messages_have_retain_0_unless_asked_for_as_published() {
+    // [v5 MQTT-3.3.1-12] [v5 MQTT-3.3.1-13] [v3.1.1 MQTT-3.3.1-8] [v3.1.1 MQTT-3.3.1-9]
     for (shards, version) in everywhere() {
         let world = World::new(shards);
         let publisher = world.join(&Hello::new(version, "publisher"));
@@ -76,6 +80,7 @@ fn live_messages_have_retain_0_unless_asked_for_as_published() {
 
 #[test]
 fn retain_handling_decides_when_retained_messages_come() {
+    // [v5 MQTT-3.3.1-9] [v5 MQTT-3.3.1-10] [v5 MQTT-3.3.1-11]
     for shards in SHARDS {
         let world = World::new(shards);
         let client = world.join(&Hello::new(V5, "a"));
@@ -102,6 +107,7 @@ fn retain_handling_decides_when_retained_messages_come() {
 
 #[test]
 fn a_thousand_retained_messages_come_through_wildcards() {
+    // [v5 MQTT-4.7.2-1] [v3.1.1 MQTT-3.3.1-6] [v3.1.1 MQTT-4.7.2-1]
     for (shards, version) in everywhere() {
         let world = World::new(shards);
         let publisher = world.join(&Hello::new(version, "publisher"));
@@ -124,6 +130,7 @@ fn a_thousand_retained_messages_come_through_wildcards() {
 
 #[test]
 fn retained_messages_expire_and_say_how_long_they_have_left() {
+    // [v5 MQTT-3.3.2-6]
     for (shards, version) in everywhere() {
         let world = World::new(shards);
         let publisher = world.join(&Hello::new(V5, "publisher"));

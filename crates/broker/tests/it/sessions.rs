@@ -11,6 +11,9 @@ use crate::{SHARDS, everywhere};
 
 #[test]
 fn a_session_keeps_subscriptions_and_messages_in_order() {
+    // [v5 MQTT-3.1.2-5] [v5 MQTT-3.1.2-23] [v5 MQTT-3.2.2-3] [v5 MQTT-4.5.0-1] [v5 MQTT-4.6.0-6]
+    // [v3.1.1 MQTT-3.1.2-4] [v3.1.1 MQTT-3.1.2-5] [v3.1.1 MQTT-3.2.2-2] [v3.1.1 MQTT-3.2.2-3]
+    // [v3.1.1 MQTT-4.5.0-1] [v3.1.1 MQTT-4.6.0-5]
     for (shards, version) in everywhere() {
         let world = World::new(shards);
         let publisher = world.join(&Hello::new(version, "publisher"));
@@ -39,6 +42,8 @@ fn a_session_keeps_subscriptions_and_messages_in_order() {
 
 #[test]
 fn a_clean_start_begins_anew() {
+    // [v5 MQTT-3.1.2-4] [v5 MQTT-3.1.4-4] [v5 MQTT-3.2.2-2] [v3.1.1 MQTT-3.1.2-6] [v3.1.1 MQTT-3.1.4-3]
+    // [v3.1.1 MQTT-3.2.2-1] [v3.1.1 MQTT-3.2.2-3]
     for (shards, version) in everywhere() {
         let world = World::new(shards);
         let publisher = world.join(&Hello::new(version, "publisher"));
@@ -59,6 +64,8 @@ fn a_clean_start_begins_anew() {
 
 #[test]
 fn what_was_not_acknowledged_comes_again_under_its_identifier() {
+    // [v5 MQTT-2.2.1-4] [v5 MQTT-3.3.1-1] [v5 MQTT-4.3.3-5] [v5 MQTT-4.3.3-6] [v5 MQTT-4.4.0-1]
+    // [v3.1.1 MQTT-2.3.1-4] [v3.1.1 MQTT-3.3.1-1] [v3.1.1 MQTT-4.3.3-1] [v3.1.1 MQTT-4.4.0-1]
     for (shards, version) in everywhere() {
         let world = World::new(shards);
         let publisher = world.join(&Hello::new(version, "publisher"));
@@ -91,6 +98,7 @@ fn what_was_not_acknowledged_comes_again_under_its_identifier() {
 
 #[test]
 fn a_qos_2_message_sent_again_on_a_new_connection_is_delivered_once() {
+    // [v5 MQTT-4.3.3-10] [v5 MQTT-4.3.3-11] [v5 MQTT-4.3.3-12] [v3.1.1 MQTT-4.3.3-2]
     for (shards, version) in everywhere() {
         let world = World::new(shards);
         let receiver = world.join(&Hello::new(version, "receiver"));
@@ -114,6 +122,7 @@ fn a_qos_2_message_sent_again_on_a_new_connection_is_delivered_once() {
 
 #[test]
 fn a_session_ends_when_its_expiry_interval_is_over() {
+    // [v5 MQTT-3.1.2-6] [v5 MQTT-3.1.2-23] [v5 MQTT-4.1.0-1] [v5 MQTT-4.1.0-2]
     for shards in SHARDS {
         let world = World::new(shards);
         for name in ["a", "b", "c", "d"] {
@@ -138,6 +147,7 @@ fn a_session_ends_when_its_expiry_interval_is_over() {
 
 #[test]
 fn a_session_without_expiry_ends_with_its_connection() {
+    // [v5 MQTT-3.1.2-23] [v3.1.1 MQTT-3.1.2-6]
     for shards in SHARDS {
         let world = World::new(shards);
         for hello in [Hello::new(V5, "a"), Hello::new(V5, "a").expiry(0), Hello::new(V3_1_1, "a")] {
@@ -198,6 +208,7 @@ fn the_expiry_is_cut_to_the_configured_one_and_the_client_is_told() {
 
 #[test]
 fn an_older_connection_is_taken_over_with_its_state() {
+    // [v5 MQTT-3.1.4-3] [v5 MQTT-3.2.2-2] [v3.1.1 MQTT-3.1.4-2] [v3.1.1 MQTT-3.2.2-1]
     for (shards, version) in everywhere() {
         let world = World::new(shards);
         let publisher = world.join(&Hello::new(version, "publisher"));
@@ -222,6 +233,7 @@ fn an_older_connection_is_taken_over_with_its_state() {
 
 #[test]
 fn a_taken_over_connection_publishes_its_will_unless_it_waits() {
+    // [v5 MQTT-3.1.2-8] [v5 MQTT-3.1.3-9]
     for shards in SHARDS {
         let world = World::new(shards);
         let watcher = world.join(&Hello::new(V5, "watcher"));
@@ -246,6 +258,7 @@ fn a_taken_over_connection_publishes_its_will_unless_it_waits() {
 
 #[test]
 fn takeovers_in_a_row_leave_one_connection() {
+    // [v5 MQTT-3.1.3-2] [v5 MQTT-3.1.4-3] [v3.1.1 MQTT-3.1.3-2] [v3.1.1 MQTT-3.1.4-2]
     for (shards, version) in everywhere() {
         for seed in 0..10 {
             let world = World::seeded(shards, seed);
@@ -260,6 +273,7 @@ fn takeovers_in_a_row_leave_one_connection() {
 
 #[test]
 fn topic_aliases_end_with_their_connection() {
+    // [v5 MQTT-3.3.2-7] [v5 MQTT-3.3.2-9] [v5 MQTT-3.3.2-12]
     for shards in SHARDS {
         let world = World::new(shards);
         let watcher = world.join(&Hello::new(V5, "watcher"));

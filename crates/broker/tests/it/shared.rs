@@ -67,6 +67,7 @@ fn groups_of_other_names_and_filters_get_their_own_copies() {
 
 #[test]
 fn each_member_gets_its_own_qos_and_identifier() {
+    // [v5 MQTT-4.8.2-3]
     for shards in SHARDS {
         let world = World::new(shards);
         let publisher = world.join(&Hello::new(V5, "publisher"));
@@ -117,6 +118,7 @@ fn members_that_are_away_come_last() {
 
 #[test]
 fn what_a_member_left_unfinished_goes_to_another_when_its_session_ends() {
+    // [v5 MQTT-4.8.2-5]
     for (shards, version) in everywhere() {
         let world = World::new(shards);
         let leaving = world.join(&Hello::new(version, "leaving"));
@@ -142,6 +144,7 @@ fn what_a_member_left_unfinished_goes_to_another_when_its_session_ends() {
 
 #[test]
 fn a_qos_2_delivery_is_finished_with_the_member_it_was_begun_with() {
+    // [v5 MQTT-4.8.2-4]
     for (shards, version) in everywhere() {
         let world = World::new(shards);
         let all = members(&world, version, 2);
@@ -162,6 +165,7 @@ fn a_qos_2_delivery_is_finished_with_the_member_it_was_begun_with() {
 
 #[test]
 fn a_message_that_a_member_refuses_goes_to_nobody_else() {
+    // [v5 MQTT-4.8.2-6]
     for shards in SHARDS {
         let world = World::new(shards);
         let all = members(&world, V5, 2);

@@ -12,6 +12,7 @@ use crate::{SHARDS, everywhere};
 
 #[test]
 fn a_message_comes_with_the_lower_of_both_qos() {
+    // [v5 MQTT-3.8.4-8] [v3.1.1 MQTT-3.8.4-6]
     for (shards, version) in everywhere() {
         let world = World::new(shards);
         let publisher = world.join(&Hello::new(version, "publisher"));
@@ -35,6 +36,8 @@ fn a_message_comes_with_the_lower_of_both_qos() {
 
 #[test]
 fn several_filters_get_one_suback_in_their_order() {
+    // [v5 MQTT-3.8.4-5] [v5 MQTT-3.8.4-6] [v5 MQTT-3.9.3-1] [v5 MQTT-3.10.4-6] [v5 MQTT-3.11.3-1]
+    // [v3.1.1 MQTT-3.8.4-4] [v3.1.1 MQTT-3.9.3-1] [v3.1.1 MQTT-3.10.4-6]
     for (shards, version) in everywhere() {
         let world = World::new(shards);
         let client = world.join(&Hello::new(version, "a"));
@@ -56,6 +59,7 @@ fn several_filters_get_one_suback_in_their_order() {
 
 #[test]
 fn overlapping_subscriptions_bring_one_copy_with_the_highest_qos_and_all_identifiers() {
+    // [v5 MQTT-3.3.4-2] [v5 MQTT-3.3.4-3] [v5 MQTT-3.3.4-4] [v3.1.1 MQTT-3.3.5-1]
     for shards in SHARDS {
         let world = World::new(shards);
         let publisher = world.join(&Hello::new(V5, "publisher"));
@@ -90,6 +94,7 @@ fn overlapping_subscriptions_bring_one_copy_with_the_highest_qos_and_all_identif
 
 #[test]
 fn no_local_keeps_a_clients_own_messages_away() {
+    // [v5 MQTT-3.8.3-3]
     for shards in SHARDS {
         let world = World::new(shards);
         let publisher = world.join(&Hello::new(V5, "publisher"));
@@ -115,6 +120,7 @@ fn no_local_keeps_a_clients_own_messages_away() {
 
 #[test]
 fn the_same_filter_replaces_the_subscription() {
+    // [v5 MQTT-3.8.4-3]
     for shards in SHARDS {
         let world = World::new(shards);
         let client = world.join(&Hello::new(V5, "a"));
@@ -136,6 +142,8 @@ fn the_same_filter_replaces_the_subscription() {
 
 #[test]
 fn unsubscribing_goes_by_the_exact_filter_and_ends_nothing_that_has_begun() {
+    // [v5 MQTT-3.10.4-1] [v5 MQTT-3.10.4-2] [v5 MQTT-3.10.4-3] [v3.1.1 MQTT-3.10.4-1]
+    // [v3.1.1 MQTT-3.10.4-2] [v3.1.1 MQTT-3.10.4-3]
     for (shards, version) in everywhere() {
         let world = World::new(shards);
         let publisher = world.join(&Hello::new(version, "publisher"));
@@ -159,6 +167,7 @@ fn unsubscribing_goes_by_the_exact_filter_and_ends_nothing_that_has_begun() {
 
 #[test]
 fn wildcards_do_not_match_topics_that_begin_with_a_dollar() {
+    // [v5 MQTT-4.7.2-1] [v3.1.1 MQTT-4.7.2-1]
     for (shards, version) in everywhere() {
         let world = World::new(shards);
         let publisher = world.join(&Hello::new(version, "publisher"));
@@ -178,6 +187,7 @@ fn wildcards_do_not_match_topics_that_begin_with_a_dollar() {
 
 #[test]
 fn clients_do_not_publish_to_sys_topics() {
+    // [v3.1.1 MQTT-3.3.5-2]
     for (shards, version) in everywhere() {
         let world = World::new(shards);
         let client = world.join(&Hello::new(version, "a"));
@@ -254,6 +264,8 @@ fn a_publisher_learns_that_nobody_has_subscribed() {
 
 #[test]
 fn what_belongs_to_a_message_reaches_every_receiver_unchanged() {
+    // [v5 MQTT-3.3.2-4] [v5 MQTT-3.3.2-15] [v5 MQTT-3.3.2-16] [v5 MQTT-3.3.2-17] [v5 MQTT-3.3.2-18]
+    // [v5 MQTT-3.3.2-20]
     for shards in SHARDS {
         let world = World::new(shards);
         let text = |text| colibri_codec::Utf8String::new(text).unwrap();
@@ -290,6 +302,7 @@ fn what_belongs_to_a_message_reaches_every_receiver_unchanged() {
 
 #[test]
 fn a_message_published_again_as_dup_goes_out_as_new() {
+    // [v5 MQTT-3.3.1-3] [v5 MQTT-4.3.2-5] [v3.1.1 MQTT-3.3.1-3] [v3.1.1 MQTT-4.3.2-2]
     for (shards, version) in everywhere() {
         let world = World::new(shards);
         let client = world.join(&Hello::new(version, "a"));
@@ -305,6 +318,7 @@ fn a_message_published_again_as_dup_goes_out_as_new() {
 
 #[test]
 fn a_failing_acknowledgement_ends_the_delivery() {
+    // [v5 MQTT-4.4.0-2]
     for shards in SHARDS {
         let world = World::new(shards);
         let client = world.join(&Hello::resume(V5, "a").receive_maximum(1));

@@ -18,6 +18,8 @@ fn watched(world: &World) -> Peer {
 
 #[test]
 fn a_lost_connection_publishes_its_will_once() {
+    // [v5 MQTT-3.1.2-7] [v5 MQTT-3.1.2-10] [v5 MQTT-3.1.2-14] [v3.1.1 MQTT-3.1.2-8] [v3.1.1 MQTT-3.1.2-10]
+    // [v3.1.1 MQTT-3.1.2-12] [v3.1.1 MQTT-3.1.2-16]
     for (shards, version) in everywhere() {
         let world = World::new(shards);
         let watcher = watched(&world);
@@ -36,6 +38,7 @@ fn a_lost_connection_publishes_its_will_once() {
 
 #[test]
 fn a_disconnect_drops_the_will_unless_it_asks_for_it() {
+    // [v5 MQTT-3.14.4-3] [v3.1.1 MQTT-3.14.4-3]
     for (shards, version) in everywhere() {
         let world = World::new(shards);
         let watcher = watched(&world);
@@ -81,6 +84,7 @@ fn an_end_right_behind_the_last_bytes_is_seen() {
 
 #[test]
 fn a_will_waits_for_its_delay_and_is_dropped_when_the_session_goes_on() {
+    // [v5 MQTT-3.1.2-8] [v5 MQTT-3.1.3-9]
     for shards in SHARDS {
         let world = World::new(shards);
         let watcher = watched(&world);
@@ -104,6 +108,7 @@ fn a_will_waits_for_its_delay_and_is_dropped_when_the_session_goes_on() {
 
 #[test]
 fn the_end_of_the_session_publishes_a_will_that_still_waits() {
+    // [v5 MQTT-3.1.2-8]
     for shards in SHARDS {
         let world = World::new(shards);
         let watcher = watched(&world);
@@ -127,6 +132,7 @@ fn the_end_of_the_session_publishes_a_will_that_still_waits() {
 
 #[test]
 fn a_retained_will_is_retained() {
+    // [v5 MQTT-3.1.2-15] [v3.1.1 MQTT-3.1.2-17]
     for (shards, version) in everywhere() {
         let world = World::new(shards);
         let watcher = watched(&world);
@@ -146,6 +152,7 @@ fn a_retained_will_is_retained() {
 
 #[test]
 fn a_will_keeps_its_properties_and_begins_to_expire_when_it_is_published() {
+    // [v5 MQTT-3.1.3-10]
     for shards in SHARDS {
         let world = World::new(shards);
         let watcher = watched(&world);
@@ -172,6 +179,7 @@ fn a_will_keeps_its_properties_and_begins_to_expire_when_it_is_published() {
 
 #[test]
 fn a_will_goes_only_where_its_client_may_publish() {
+    // [v5 MQTT-3.1.4-2]
     for (shards, version) in everywhere() {
         let world = configured(shards, |config| config.topic_levels_maximum = 4);
         let watcher = world.join(&Hello::new(V5, "watcher"));

@@ -1,4 +1,4 @@
-//! `colibri conformance`: tests which statements of the standards a server keeps.
+//! `colibri conformance`: tests which statements of the standards a server or a client keeps.
 
 use std::io::{IsTerminal, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -7,25 +7,52 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use colibri_codec::Version;
+use colibri_conformance::client::{Program, kill_all};
 use colibri_conformance::{Progress, Settings};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 /// How long an address may take to answer before the next is tried.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// So many cases are a run whose progress is told where no terminal shows it.
+const LONG: usize = 100;
 
 /// What the command line says.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// The server
-    #[arg(value_name = "HOST:PORT")]
-    server: String,
+    #[arg(value_name = "HOST:PORT", required_unless_present = "client", conflicts_with = "client")]
+    server: Option<String>,
+
+    /// Tests a client instead, for which the suite is the server. In its command {verb} becomes pub or sub, and
+    /// flags of mosquitto_pub and mosquitto_sub are added: 'mosquitto_{verb}' [default: this colibri]
+    #[arg(long, value_name = "COMMAND", num_args = 0..=1)]
+    client: Option<Option<String>>,
 
     /// Only this version, 3.1.1 or 5.0 [default: both]
     #[arg(long, value_name = "VERSION", value_parser = version)]
     version: Option<Version>,
 
-    /// Only the cases of a statement (3.1.0-2) or of an area (will)
-    #[arg(long, value_name = "ID|AREA")]
+    /// Only the cases of a statement (3.1.0-2) or of an area (will), or the one with this name
+    #[arg(long, value_name = "ID|AREA|NAME")]
     filter: Option<String>,
+
+    /// How many seconds an answer may take [default: 5]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..))]
+    patience: Option<u16>,
+
+    /// Looks for the limits of the server with --filter too; without it they are always looked for
+    #[arg(long, conflicts_with_all = ["no_limits", "client"])]
+    limits: bool,
+
+    /// Does not look for the limits of the server
+    #[arg(long)]
+    no_limits: bool,
+
+    /// The largest packet sent in search of a limit, in bytes [default: 16777216]
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1000..=268_435_455))]
+    largest_packet: Option<u32>,
 
     /// Writes the report as JSON
     #[arg(long, value_name = "FILE")]
@@ -49,8 +76,8 @@ fn version(text: &str) -> Result<Version, &'static str> {
     }
 }
 
-/// Runs the suite. The exit code is 0 if every statement tested holds, 1 if one does not or the server
-/// cannot be reached, 2 if the command line is wrong.
+/// Runs the suite. The exit code is 0 if every statement tested holds, 1 if one does not, the server
+/// cannot be reached or the client cannot be started, 2 if the command line is wrong.
 pub(crate) fn run(options: &Options) -> ExitCode {
     let settings = match settings(options) {
         Ok(settings) => settings,
@@ -70,16 +97,49 @@ pub(crate) fn run(options: &Options) -> ExitCode {
 }
 
 fn settings(options: &Options) -> Result<Settings, String> {
-    let mut settings = Settings::new(resolve(&options.server)?);
+    let mut settings = match (&options.client, &options.server) {
+        (Some(command), _) => Settings::for_client(program(command.as_deref())?),
+        (None, Some(server)) => Settings::new(resolve(server)?),
+        (None, None) => return Err("name a server by HOST:PORT, or a client by --client".to_owned()),
+    };
     if let Some(version) = options.version {
         settings.versions = vec![version];
     }
     settings.filter.clone_from(&options.filter);
+    if let Some(seconds) = options.patience {
+        settings.patience = Duration::from_secs(seconds.into());
+    }
+    settings.limits = !options.no_limits && (options.limits || options.filter.is_none());
+    if let Some(bytes) = options.largest_packet {
+        settings.packet_bound = usize::try_from(bytes).unwrap_or(usize::MAX);
+    }
     if settings.is_empty() {
         let filter = options.filter.as_deref().unwrap_or_default();
         return Err(format!("no case is about {filter:?}; give a statement such as 3.1.0-2 or an area"));
     }
     Ok(settings)
+}
+
+/// The client's command, or our own.
+fn program(command: Option<&str>) -> Result<Program, String> {
+    let Some(command) = command else {
+        let own = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
+        return Ok(Program::with_subcommands(own, "colibri {verb}"));
+    };
+    Program::new(command)
+}
+
+/// Kills the clients under test when the suite itself is told to end, and ends it.
+fn watch_signals() -> Result<(), String> {
+    let signals = Signals::new([SIGINT, SIGTERM]);
+    let mut signals = signals.map_err(|error| format!("cannot watch for signals: {error}"))?;
+    std::thread::spawn(move || {
+        if let Some(signal) = signals.forever().next() {
+            kill_all();
+            std::process::exit(128 + signal);
+        }
+    });
+    Ok(())
 }
 
 /// The first address that takes connections: `localhost` has two of them, and a server often only one.
@@ -95,13 +155,15 @@ fn resolve(server: &str) -> Result<SocketAddr, String> {
 
 /// Runs the suite and writes the reports; whether all holds.
 fn judge(options: &Options, settings: &Settings) -> Result<bool, String> {
-    let report = if std::io::stderr().is_terminal() {
-        let report = colibri_conformance::run(settings, &show);
+    if options.client.is_some() {
+        watch_signals()?;
+    }
+    let terminal = std::io::stderr().is_terminal();
+    let report = colibri_conformance::run(settings, &|progress| show(progress, terminal));
+    if terminal {
         eprint!("\r\x1b[K");
-        report?
-    } else {
-        colibri_conformance::run(settings, &|_| {})?
-    };
+    }
+    let report = report?;
     write_if(options.json.as_deref(), || report.to_json())?;
     write_if(options.junit.as_deref(), || report.to_junit())?;
     write_if(options.markdown.as_deref(), || report.to_markdown())?;
@@ -119,7 +181,12 @@ fn write_if(path: Option<&Path>, text: impl FnOnce() -> String) -> Result<(), St
     std::fs::write(path, text()).map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
 
-fn show(progress: Progress) {
+/// One line that changes on a terminal; in a file a line for each quarter of a long run.
+fn show(progress: Progress, terminal: bool) {
     let Progress { done, total, failed } = progress;
-    eprint!("\r\x1b[K{done} of {total} cases, {failed} failed");
+    if terminal {
+        eprint!("\r\x1b[K{done} of {total} cases, {failed} failed");
+    } else if total >= LONG && (done % total.div_ceil(4) == 0 || done == total) {
+        eprintln!("{done} of {total} cases, {failed} failed");
+    }
 }

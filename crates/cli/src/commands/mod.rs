@@ -31,7 +31,7 @@ enum Command {
     /// Subscribes and prints what comes.
     #[command(name = "sub", disable_help_flag = true)]
     Subscribe(Words),
-    /// Tests which statements of the standards a server keeps.
+    /// Tests which statements of the standards a server or a client keeps.
     Conformance(conformance::Options),
     /// Speaks MQTT packet by packet and shows every byte.
     Shell(shell::Options),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use colibri_client::{
     Backoff, Client, Ending, Message, Messages, OwnedTopicFilter, Publish, QoS, ReasonCode, RequestError,
-    Status, SubscribeRequest, SubscriptionOptions, TopicFilter,
+    Status, SubscribeRequest, SubscriptionOptions, TopicFilter, Version,
 };
 use jiff::Zoned;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -31,6 +31,7 @@ What to subscribe to:
   -U, --unsubscribe FILTER give a subscription of an older session up; may be repeated
   -q, --qos 0|1|2          the highest QoS at which messages are to come [0]
       --retain-as-published  messages keep the RETAIN flag they were published with (5.0)
+      --no-local           not what this client itself publishes (5.0; not with $share)
 
 What to print:
   -v, --verbose            topic and payload
@@ -63,6 +64,7 @@ struct Options {
     unsubscribed: Vec<String>,
     qos: QoS,
     retain_as_published: bool,
+    no_local: bool,
     verbose: bool,
     no_line_end: bool,
     format: Option<Format>,
@@ -122,6 +124,7 @@ impl Options {
             "-U" | "--unsubscribe" => self.unsubscribed.push(arguments.text()?),
             "-q" | "--qos" => self.qos = qos(arguments)?,
             "--retain-as-published" => self.retain_as_published = true,
+            "--no-local" => self.no_local = true,
             "-v" | "--verbose" => self.verbose = true,
             "-N" => self.no_line_end = true,
             "-F" => self.format = Some(Format::parse(&arguments.text()?)?),
@@ -140,14 +143,23 @@ impl Options {
 
     /// What the first and only SUBSCRIBE asks for.
     fn request(&self) -> Result<Option<SubscribeRequest>, Failure> {
+        if self.no_local && self.connect.version < Version::V5 {
+            return Err(Failure::usage("--no-local needs MQTT 5.0"));
+        }
         let options = SubscriptionOptions {
             qos: self.qos,
             retain_as_published: self.retain_as_published,
+            no_local: self.no_local,
             ..SubscriptionOptions::default()
         };
         let mut request: Option<SubscribeRequest> = None;
         for topic in &self.topics {
             let filter = filter(topic, "subscribe to")?;
+            // [v5 MQTT-3.8.3-4]
+            if self.no_local && filter.share().is_some() {
+                let text = format!("--no-local cannot be used with the shared subscription '{topic}'");
+                return Err(Failure::usage(text));
+            }
             request = Some(match request {
                 None => SubscribeRequest::with_options(filter, options)
                     .properties(self.connect.properties.subscribe.clone()),
@@ -444,6 +456,15 @@ mod tests {
             ),
         ] {
             assert_eq!(parse(list).unwrap_err(), said);
+        }
+        for (list, said) in [
+            (&["-t", "a", "--no-local", "-V", "311"][..], "--no-local needs MQTT 5.0"),
+            (
+                &["-t", "$share/g/t", "--no-local"],
+                "--no-local cannot be used with the shared subscription '$share/g/t'",
+            ),
+        ] {
+            assert_eq!(parse(list).unwrap().request().unwrap_err().to_string(), said);
         }
         let failure = parse(&["-t", "a/#b"]).unwrap().request().unwrap_err();
         assert_eq!(

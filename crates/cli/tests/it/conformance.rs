@@ -1,5 +1,6 @@
-//! `colibri conformance`: its exit codes and its reports.
+//! `colibri conformance`: its exit codes and its reports, and our client in it.
 
+use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 
@@ -46,8 +47,38 @@ fn a_server_that_keeps_a_statement_gives_exit_code_0_and_three_reports() {
     let report: serde_json::Value = serde_json::from_str(&read(&json)).unwrap();
     assert_eq!(report["counts"]["5.0"]["passed"], 1);
     assert_eq!(report["cases"].as_array().unwrap().len(), 2);
+    assert_eq!(report["limits"].as_array().unwrap().len(), 0, "they are not asked for by a filter");
     assert!(read(&junit).contains("<testcase classname=\"v5 MQTT-3.12.4-1\""));
     assert!(read(&markdown).contains("| MQTT-3.12.4-1 | passed |"));
+}
+
+#[test]
+fn the_limits_are_looked_for_up_to_the_packet_that_was_asked_for() {
+    let broker = broker();
+    let address = broker.addresses()[0].to_string();
+    let json = file("limits.json");
+    let ended = run(&[
+        "conformance",
+        &address,
+        "--version",
+        "3.1.1",
+        "--filter",
+        "PINGREQ",
+        "--limits",
+        "--largest-packet",
+        "20000",
+        "--json",
+        json.to_str().unwrap(),
+    ]);
+    broker.stop();
+    broker.join().unwrap();
+    assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{}", ended.stdout);
+    assert!(ended.stdout.contains("Limits of 127.0.0.1:"), "{}", ended.stdout);
+    let report: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&json).unwrap()).unwrap();
+    std::fs::remove_file(&json).unwrap();
+    let found = report["limits"].as_array().unwrap();
+    let packet = found.iter().find(|limit| limit["what"].as_str().unwrap().starts_with("Largest PUBLISH"));
+    assert_eq!(packet.unwrap()["figure"], "20000");
 }
 
 #[test]
@@ -72,8 +103,46 @@ fn a_wrong_command_line_gives_exit_code_2() {
         &["conformance", "nowhere"],
         &["conformance", "127.0.0.1:1", "--version", "4.2"],
         &["conformance", "127.0.0.1:1", "--filter", "no such area"],
+        &["conformance", "127.0.0.1:1", "--client"],
+        &["conformance", "--client", "127.0.0.1:1"],
+        &["conformance", "--client", "--filter", "no such area"],
     ] {
         let ended = run(arguments);
         assert_eq!(ended.code, 2, "{arguments:?}: {}", ended.stderr);
     }
+}
+
+/// What says which cases need what `pub` and `sub` do not have, so that they count as no test of their
+/// statements.
+const WAIVERS: &str = include_str!("../../../conformance/statements/waivers.toml");
+
+#[test]
+fn our_client_passes_all_cases_that_it_has_the_means_for() {
+    let json = file("client.json");
+    // Not `run`, whose watch is for commands that end at once.
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_colibri"))
+        .args(["conformance", "--json", json.to_str().unwrap(), "--client"])
+        .output()
+        .unwrap();
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{shown}");
+    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+    std::fs::remove_file(&json).unwrap();
+    assert_eq!(report["client"], "colibri {verb}");
+    for version in ["3.1.1", "5.0"] {
+        assert_eq!(report["counts"][version]["not yet covered"], 0, "{version}");
+    }
+    let cases = report["cases"].as_array().unwrap().iter();
+    let not_passed = cases.filter(|case| case["verdict"] != "passed");
+    let not_passed: BTreeSet<&str> = not_passed.map(|case| case["name"].as_str().unwrap()).collect();
+    let listed = WAIVERS.lines().filter_map(|line| line.strip_prefix("client-case = \"")?.strip_suffix('"'));
+    assert_eq!(not_passed, listed.collect::<BTreeSet<_>>());
+}
+
+#[test]
+fn a_client_that_does_nothing_gives_exit_code_1() {
+    let ended = run(&["conformance", "--client", "env X={verb} sh -c exit", "--filter", "3.14.4-1"]);
+    assert_eq!((ended.code, ended.stderr.as_str()), (1, ""), "{}", ended.stdout);
+    assert!(ended.stdout.contains("FAILED  v5 MQTT-3.14.2-1"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("sent      $ env X=pub sh -c exit -h 127.0.0.1 -p "), "{}", ended.stdout);
 }

@@ -32,6 +32,7 @@ fn subscribe_says_what_the_flags_say() {
         (&["-t", "t"][..], SUBSCRIBE, SUBACK),
         (&["-t", "t", "-t", "u/#", "-q", "2"], "82 0d 0001 00 0001't' 02 0003'u/#' 02", "90 05 0001 00 0202"),
         (&["-t", "t", "--retain-as-published"], "82 07 0001 00 0001't' 08", SUBACK),
+        (&["-t", "t", "--no-local"], "82 07 0001 00 0001't' 04", SUBACK),
         (&["-t", "$share/g/t"], "82 10 0001 00 000a'$share/g/t' 00", SUBACK),
         (
             &["-t", "t", "-D", "subscribe", "user-property", "a", "b"],

@@ -9,6 +9,7 @@ use crate::mock::{connected, options};
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_client_pings_and_an_answer_keeps_it() {
+    // [v5 MQTT-3.1.2-20]
     let (client, _messages, mut peer) = connected(options()).await;
     let start = Instant::now();
     for round in 1..=3 {

@@ -7,3 +7,4 @@ mod messages;
 mod mock;
 mod publish;
 mod reconnect;
+mod refused;

@@ -1,13 +1,15 @@
 //! Messages from the server, and subscriptions.
 
 use colibri_client::{
-    OwnedProperties, QoS, ReasonCode, RequestError, SubscribeRequest, SubscriptionOptions, TopicFilter,
+    Client, OwnedProperties, QoS, ReasonCode, RequestError, SubscribeRequest, SubscriptionOptions,
+    TopicFilter, Version,
 };
 
-use crate::mock::{connected, options};
+use crate::mock::{Peer, connected, options};
 
 #[tokio::test]
 async fn a_message_comes_with_everything_it_has() {
+    // [v5 MQTT-4.3.3-8] [v5 MQTT-4.3.3-10] [v5 MQTT-4.3.3-11]
     let (_client, mut messages, mut peer) = connected(options()).await;
     peer.send("3d 10 0001't' 0007 09 0b 05 26 0001'a' 0001'b' 'x'").await;
     let message = messages.recv().await.unwrap();
@@ -54,4 +56,30 @@ async fn a_request_that_is_not_answered_ends_with_the_connection() {
     let request = SubscribeRequest::new(TopicFilter::new("a").unwrap(), QoS::AtMostOnce);
     let (answer, ()) = tokio::join!(client.subscribe(request), server);
     assert!(matches!(answer, Err(RequestError::Lost)), "{answer:?}");
+}
+
+#[tokio::test]
+async fn messages_that_nobody_wants_are_acknowledged_all_the_same() {
+    // [v5 MQTT-4.5.0-2] [v5 MQTT-3.3.4-1]
+    let (_client, messages, mut peer) = connected(options()).await;
+    drop(messages);
+    peer.send("32 07 0001't' 0001 00 'x' 34 07 0001't' 0002 00 'y' 30 05 0001't' 00 'z'").await;
+    peer.expect("40 02 0001 50 02 0002").await;
+    peer.send("62 02 0002").await;
+    peer.expect("70 02 0002").await;
+}
+
+#[tokio::test]
+async fn before_5_0_messages_that_nobody_wants_are_acknowledged_all_the_same() {
+    // [v3.1.1 MQTT-4.5.0-2] [v3.1.1 MQTT-3.3.4-1]
+    let (near, far) = tokio::io::duplex(1024);
+    let mut peer = Peer(far);
+    peer.send("20 02 00 00").await;
+    let mut options = options();
+    options.version = Version::V3_1_1;
+    let (_client, messages) = Client::connect_over(near, options).await.unwrap();
+    peer.expect("10 0e 0004'MQTT' 04 02 003c 0002'me'").await;
+    drop(messages);
+    peer.send("32 06 0001't' 0001 'x' 34 06 0001't' 0002 'y' 62 02 0002").await;
+    peer.expect("40 02 0001 50 02 0002 70 02 0002").await;
 }

@@ -10,6 +10,7 @@ fn message(payload: &str, qos: QoS) -> Publish {
 
 #[tokio::test]
 async fn qos_2_ends_with_pubcomp() {
+    // [v5 MQTT-4.3.3-2] [v5 MQTT-4.3.3-4]
     let (client, _messages, mut peer) = connected(options()).await;
     let server = async {
         peer.expect("34 07 0001't' 0001 00 'x'").await;
@@ -24,6 +25,7 @@ async fn qos_2_ends_with_pubcomp() {
 
 #[tokio::test]
 async fn a_refused_message_says_why() {
+    // [v5 MQTT-4.3.3-4] [v5 MQTT-4.4.0-2]
     let (client, _messages, mut peer) = connected(options()).await;
     let server = async {
         peer.expect("34 07 0001't' 0001 00 'x'").await;
@@ -37,6 +39,7 @@ async fn a_refused_message_says_why() {
 
 #[tokio::test]
 async fn the_receive_maximum_of_the_server_is_kept() {
+    // [v5 MQTT-3.3.4-7] [v5 MQTT-4.9.0-2]
     let (near, far) = tokio::io::duplex(1024);
     let mut peer = Peer(far);
     peer.send("20 06 00 00 03 21 0001").await;
@@ -54,6 +57,7 @@ async fn the_receive_maximum_of_the_server_is_kept() {
 
 #[tokio::test]
 async fn disconnect_comes_behind_what_was_handed_over() {
+    // [v5 MQTT-3.14.4-1] [v5 MQTT-3.14.4-2]
     let (client, _messages, mut peer) = connected(options()).await;
     for payload in ["a", "b"] {
         drop(client.enqueue(message(payload, QoS::AtMostOnce)).await.unwrap());

@@ -179,6 +179,7 @@ pub(super) struct Text;
 impl Text {
     #[inline]
     pub(super) fn read<'a>(reader: &mut Reader<'a>, _: PropertyId) -> Result<Utf8String<'a>, Malformed> {
+        // [v5 MQTT-3.3.2-19]
         reader.utf8_string()
     }
 

@@ -16,6 +16,8 @@ mod subscribe;
 mod unsuback;
 mod unsubscribe;
 
+pub(crate) use connect::require_refusal;
+
 use crate::Case;
 
 /// All of them.

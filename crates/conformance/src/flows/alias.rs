@@ -123,7 +123,7 @@ fn given_anew(cx: &Context) -> Result<(), Stop> {
     watcher.expect_payload("second")?;
     let publish = watcher.expect_payload("again")?;
     let came = publish.properties.has(id::TOPIC_ALIAS);
-    watcher.require(!came, "the publisher's alias kept to its connection", format!("{publish:?}"))
+    watcher.require(!came, "the publisher's alias kept to its connection", publish.to_string())
 }
 
 /// The messages that a client with this CONNECT property gets, three on each of twenty topics.

@@ -105,18 +105,18 @@ fn resent_until_puback(cx: &Context) -> Result<(), Stop> {
         ids.push(publish.id.unwrap_or(0));
     }
     let [one, two, three] = ids.as_slice() else { return Err(subscriber.fail("three ids", "fewer")) };
-    subscriber.send(&puback(*two))?;
+    subscriber.send(&puback(*one))?;
     // Twice, as a message sent again is still not acknowledged.
     for _ in 0..2 {
         subscriber = resume(cx, subscriber)?;
-        for (payload, id) in [("1", *one), ("3", *three)] {
+        for (payload, id) in [("2", *two), ("3", *three)] {
             let publish = subscriber.expect_payload(payload)?;
             let came = format!("id {:?}, DUP {}", publish.id, publish.dup);
             let holds = publish.dup && publish.id == Some(id) && publish.qos == 1;
             subscriber.require(holds, &format!("QoS 1, id {id}, DUP 1"), came)?;
         }
     }
-    subscriber.send(&puback(*one))?;
+    subscriber.send(&puback(*two))?;
     subscriber.send(&puback(*three))?;
     subscriber = resume(cx, subscriber)?;
     let came = cx.drain(&mut publisher, &mut subscriber)?;

@@ -43,13 +43,7 @@ pub(super) const CASES: &[Case] = &[
         run: sent_does_not_expire,
     },
     Case {
-        ids: &[
-            "v3.1.1 MQTT-4.3.3-2",
-            "v5 MQTT-4.3.3-8",
-            "v5 MQTT-4.3.3-10",
-            "v5 MQTT-4.3.3-11",
-            "v5 MQTT-4.3.3-12",
-        ],
+        ids: &["v3.1.1 MQTT-4.3.3-2", "v5 MQTT-4.3.3-8", "v5 MQTT-4.3.3-11", "v5 MQTT-4.3.3-12"],
         name: "A PUBLISH repeated before PUBREL is one message, and one after PUBCOMP is another",
         run: repeated,
     },
@@ -172,9 +166,9 @@ fn sent_does_not_expire(cx: &Context) -> Result<(), Stop> {
     forget(cx, subscriber)
 }
 
-/// How many messages came to the subscriber.
+/// How many messages came to the subscriber, which must be at least one.
 fn count(cx: &Context, publisher: &mut Peer, subscriber: &mut Peer) -> Result<usize, Stop> {
-    let came = cx.drain(publisher, subscriber)?;
+    let came = cx.drain_messages(publisher, subscriber, 1)?;
     Ok(came.iter().filter(|packet| packet.kind() == Kind::Publish).count())
 }
 
@@ -183,14 +177,16 @@ fn repeated(cx: &Context) -> Result<(), Stop> {
     subscriber.subscribe(cx.topic("a"), 0)?;
     let publish = Publish::new(cx.topic("a"), "x").qos(2, 9);
     let again = publish.clone().dup();
-    for sent in [&publish, &again, &again] {
+    // In 5.0 a client repeats a message on its next connection only [v5 MQTT-4.4.0-1]; another case does that.
+    let repetitions = if cx.v5() { 0 } else { 2 };
+    for sent in std::iter::once(&publish).chain(std::iter::repeat_n(&again, repetitions)) {
         publisher.send(sent)?;
         publisher.expect_ack(Kind::Pubrec, 9)?;
     }
     publisher.send(&pubrel(9))?;
     publisher.expect_ack(Kind::Pubcomp, 9)?;
     let came = count(cx, &mut publisher, &mut subscriber)?;
-    subscriber.require(came == 1, "one message for a PUBLISH sent three times", format!("{came}"))?;
+    subscriber.require(came == 1, "one message, however often its PUBLISH was sent", format!("{came}"))?;
     for next in [&publish, &publish.clone().dup()] {
         publisher.publish(next)?;
         let came = count(cx, &mut publisher, &mut subscriber)?;

@@ -152,7 +152,7 @@ fn completed_with_member(cx: &Context) -> Result<(), Stop> {
     member.require(
         again.id == Some(packet) && again.dup,
         "the same identifier and DUP 1",
-        format!("{again:?}"),
+        again.to_string(),
     )?;
     member.send(&pubrec(packet))?;
     member.expect_ack(Kind::Pubrel, packet)?;

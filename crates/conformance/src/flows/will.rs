@@ -136,9 +136,7 @@ fn left(cx: &Context) -> Result<(), Stop> {
 
 fn left_with_will(cx: &Context) -> Result<(), Stop> {
     let mut watcher = watcher(cx)?;
-    let mut peer = cx.accept(&cx.hello("a").will(will(cx)))?;
-    peer.send(&disconnect().code(0x04))?;
-    peer.expect_close(&[])?;
+    cx.accept(&cx.hello("a").will(will(cx)))?.leave_with(&disconnect().code(0x04))?;
     take(cx, &mut watcher)?;
     Ok(())
 }

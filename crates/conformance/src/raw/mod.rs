@@ -5,6 +5,8 @@ mod connect;
 mod packet;
 pub mod property;
 mod publish;
+mod request;
+mod respond;
 mod subscribe;
 mod words;
 
@@ -15,6 +17,8 @@ pub use acknowledge::{
 pub use connect::{Connect, Will};
 pub use packet::{Ack, Answer, Connack, Content, Kind, Packet, Publication, split};
 pub use publish::Publish;
+pub use request::{Hello, Request, Testament};
+pub use respond::{PINGRESP, Response, connack, suback, unsuback};
 pub use subscribe::{Subscribe, Unsubscribe};
 pub use words::{hex, words};
 

@@ -3,6 +3,7 @@
 use colibri_codec::Version;
 
 use super::property::{Cursor, Properties};
+use super::request::{Hello, Request};
 
 /// The control packets by their number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +79,16 @@ impl Packet {
         Kind::of(self.first())
     }
 
+    /// The CONNECT it is, if it is one.
+    pub fn connect(&self) -> Option<&Hello> {
+        if let Content::Connect(hello) = &self.content { Some(hello) } else { None }
+    }
+
+    /// The SUBSCRIBE or UNSUBSCRIBE it is, if it is one.
+    pub fn request(&self) -> Option<&Request> {
+        if let Content::Request(request) = &self.content { Some(request) } else { None }
+    }
+
     /// The PUBLISH it is, if it is one.
     pub fn publish(&self) -> Option<&Publication> {
         if let Content::Publish(publish) = &self.content { Some(publish) } else { None }
@@ -97,7 +108,11 @@ pub enum Content {
     Answer(Answer),
     /// DISCONNECT or AUTH: the code and the properties.
     Reason(u8, Properties),
-    /// Nothing, or a packet that only a client sends.
+    /// CONNECT.
+    Connect(Box<Hello>),
+    /// SUBSCRIBE or UNSUBSCRIBE.
+    Request(Request),
+    /// Nothing.
     Other,
     /// A field reaches beyond the end, bytes are left over, or a property is unknown.
     Unreadable,
@@ -191,10 +206,11 @@ fn content(first: u8, body: &[u8], version: Version) -> Option<Content> {
             let code = if v5 && !cursor.0.is_empty() { cursor.byte()? } else { 0 };
             Content::Reason(code, later(&mut cursor, v5 && body.len() > 1)?)
         }
-        Kind::Pingresp => Content::Other,
-        Kind::Reserved | Kind::Connect | Kind::Subscribe | Kind::Unsubscribe | Kind::Pingreq => {
-            return Some(Content::Other);
-        }
+        Kind::Connect => Content::Connect(Box::new(Hello::read(&mut cursor, v5)?)),
+        Kind::Subscribe => Content::Request(Request::read(&mut cursor, v5, true)?),
+        Kind::Unsubscribe => Content::Request(Request::read(&mut cursor, v5, false)?),
+        Kind::Pingreq | Kind::Pingresp => Content::Other,
+        Kind::Reserved => return Some(Content::Other),
     };
     cursor.0.is_empty().then_some(content)
 }

@@ -1,9 +1,9 @@
 //! Bytes in hexadecimal and packets in words, for the report.
 
-use std::fmt::Write;
+use std::fmt::{self, Display, Formatter, Write};
 
 use super::property::{Properties, Value};
-use super::{Content, Kind, Packet};
+use super::{Content, Packet, Publication};
 
 /// How many bytes are shown of something long.
 const SHOWN_MAX: usize = 64;
@@ -23,13 +23,7 @@ pub fn words(packet: &Packet) -> String {
             add(&mut text, &properties(&connack.properties));
         }
         Content::Publish(publish) => {
-            let id = publish.id.map_or_else(String::new, |id| format!(", id {id}"));
-            let dup = if publish.dup { ", DUP" } else { "" };
-            let retain = if publish.retain { ", RETAIN" } else { "" };
-            let topic = shorten(&String::from_utf8_lossy(&publish.topic));
-            let payload = shorten(&String::from_utf8_lossy(&publish.payload));
-            add(&mut text, &format!(" (QoS {}{id}{dup}{retain}, topic {topic:?}", publish.qos));
-            add(&mut text, &format!(", payload {payload:?}{}", properties(&publish.properties)));
+            add(&mut text, &format!(" ({publish}"));
         }
         Content::Ack(ack) => {
             let properties = properties(&ack.properties);
@@ -40,12 +34,39 @@ pub fn words(packet: &Packet) -> String {
             add(&mut text, &format!(" (id {}, codes [{}]{properties}", answer.id, hex(&answer.codes)));
         }
         Content::Reason(code, list) => add(&mut text, &format!(" (code 0x{code:02X}{}", properties(list))),
-        Content::Other if packet.kind() == Kind::Pingresp => return text,
-        Content::Other => return format!("{text}, which a server does not send"),
+        Content::Connect(hello) => {
+            let id = shorten(&String::from_utf8_lossy(&hello.client_id));
+            add(
+                &mut text,
+                &format!(" (level {}, flags 0x{:02X}, client id {id:?}", hello.level, hello.flags),
+            );
+            add(&mut text, &format!(", keep alive {}{}", hello.keep_alive, properties(&hello.properties)));
+        }
+        Content::Request(request) => {
+            add(&mut text, &format!(" (id {}", request.id));
+            for (filter, options) in &request.filters {
+                let filter = shorten(&String::from_utf8_lossy(filter));
+                add(&mut text, &format!(", filter {filter:?} with options 0x{options:02X}"));
+            }
+            add(&mut text, &properties(&request.properties));
+        }
+        Content::Other => return text,
         Content::Unreadable => return format!("{text} that cannot be read"),
     }
     text.push(')');
     text
+}
+
+impl Display for Publication {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let id = self.id.map_or_else(String::new, |id| format!(", id {id}"));
+        let dup = if self.dup { ", DUP" } else { "" };
+        let retain = if self.retain { ", RETAIN" } else { "" };
+        let topic = shorten(&String::from_utf8_lossy(&self.topic));
+        let payload = shorten(&String::from_utf8_lossy(&self.payload));
+        let properties = properties(&self.properties);
+        write!(f, "QoS {}{id}{dup}{retain}, topic {topic:?}, payload {payload:?}{properties}", self.qos)
+    }
 }
 
 fn add(text: &mut String, more: &str) {

@@ -2,16 +2,22 @@
 
 use std::fmt::Write;
 
-use super::{Report, Status};
-use crate::run::Verdict;
+use super::Report;
+use crate::run::{Subject, Verdict};
 
 impl Report {
-    /// The report as a JSON object: the server, the counts, all statements and all cases.
+    /// The report as a JSON object: the server or client, the counts, all statements, all cases and the limits.
     pub fn to_json(&self) -> String {
+        let end = match self.subject {
+            Subject::Server(_) => "server",
+            Subject::Client(_) => "client",
+        };
         let mut versions = Vec::new();
         for version in &self.versions {
             let counts = self.counts(*version);
-            let counts = Status::ALL.map(|status| format!("{}: {}", text(status.name()), counts.of(status)));
+            let counts =
+                self.statuses().map(|status| format!("{}: {}", text(status.name()), counts.of(status)));
+            let counts = counts.collect::<Vec<_>>();
             versions.push(format!("    {}: {{{}}}", text(&version.to_string()), counts.join(", ")));
         }
         let statements = self.statements().into_iter().map(|(statement, status)| {
@@ -42,14 +48,22 @@ impl Report {
                  \"milliseconds\": {milliseconds}{more}}}"
             )
         });
+        let limits = self.limits.iter().map(|limit| {
+            let (version, what) = (text(&limit.version.to_string()), text(limit.what));
+            let (figure, found) = (text(&limit.figure), text(&limit.found));
+            format!(
+                "    {{\"version\": {version}, \"what\": {what}, \"figure\": {figure}, \"found\": {found}}}"
+            )
+        });
         format!(
-            "{{\n  \"server\": {},\n  \"milliseconds\": {},\n  \"counts\": {{\n{}\n  }},\n  \"statements\": \
-             [\n{}\n  ],\n  \"cases\": [\n{}\n  ]\n}}\n",
-            text(&self.server),
+            "{{\n  \"{end}\": {},\n  \"milliseconds\": {},\n  \"counts\": {{\n{}\n  }},\n  \"statements\": \
+             [\n{}\n  ],\n  \"cases\": [\n{}\n  ],\n  \"limits\": [\n{}\n  ]\n}}\n",
+            text(&self.subject()),
             self.time.as_millis(),
             versions.join(",\n"),
             statements.collect::<Vec<_>>().join(",\n"),
             cases.collect::<Vec<_>>().join(",\n"),
+            limits.collect::<Vec<_>>().join(",\n"),
         )
     }
 }

@@ -1,5 +1,7 @@
 //! The report as JUnit XML, as build servers read it.
 
+use colibri_codec::Version;
+
 use super::Report;
 use crate::run::Verdict;
 
@@ -19,6 +21,7 @@ impl Report {
                 "  <testsuite name=\"MQTT {version}\" tests=\"{}\" failures=\"{failures}\" skipped=\"{skipped}\">\n",
                 outcomes.clone().count()
             ));
+            self.properties(&mut out, *version);
             for outcome in outcomes {
                 let ids = outcome.case.ids_of(*version).collect::<Vec<_>>().join(" ");
                 let (name, seconds) = (escape(outcome.case.name), outcome.time.as_secs_f32());
@@ -44,6 +47,19 @@ impl Report {
         }
         out.push_str("</testsuites>\n");
         out
+    }
+
+    /// The limits, as properties of the suite of their version.
+    fn properties(&self, out: &mut String, version: Version) {
+        if self.limits_in(version).next().is_none() {
+            return;
+        }
+        out.push_str("    <properties>\n");
+        for limit in self.limits_in(version) {
+            let value = escape(&format!("{} ({})", limit.figure, limit.found));
+            out.push_str(&format!("      <property name=\"{}\" value=\"{value}\"/>\n", escape(limit.what)));
+        }
+        out.push_str("    </properties>\n");
     }
 }
 

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use colibri_codec::Version;
 
-use crate::run::{Outcome, Settings, Verdict};
+use crate::Limit;
+use crate::run::{Outcome, Settings, Subject, Verdict};
 use crate::statements::{Role, Statement, statements};
 
 /// What became of a statement.
@@ -25,18 +26,21 @@ pub enum Status {
     NotCovered,
     /// It binds clients, and no server shows it.
     ClientOnly,
+    /// It binds servers, and no client shows it.
+    ServerOnly,
     /// Bytes on the wire cannot show it.
     NotObservable,
 }
 
 impl Status {
     /// All of them, in the order of the report.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Passed,
         Self::Failed,
         Self::NotApplicable,
         Self::NotCovered,
         Self::ClientOnly,
+        Self::ServerOnly,
         Self::NotObservable,
     ];
 
@@ -48,6 +52,7 @@ impl Status {
             Self::NotApplicable => "not applicable",
             Self::NotCovered => "not yet covered",
             Self::ClientOnly => "of clients",
+            Self::ServerOnly => "of servers",
             Self::NotObservable => "not observable",
         }
     }
@@ -55,7 +60,7 @@ impl Status {
 
 /// How many statements have each status, in the order of [`Status::ALL`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts([usize; 6]);
+pub struct Counts([usize; 7]);
 
 impl Counts {
     /// How many have this status.
@@ -73,23 +78,56 @@ impl Counts {
 /// What a run found.
 #[derive(Clone, Debug)]
 pub struct Report {
-    server: String,
+    subject: Subject,
     versions: Vec<Version>,
     filtered: bool,
     outcomes: Vec<Outcome>,
+    limits: Vec<Limit>,
     time: Duration,
 }
 
 impl Report {
-    pub(crate) fn new(settings: &Settings, outcomes: Vec<Outcome>, time: Duration) -> Self {
-        let server = settings.address.to_string();
+    pub(crate) fn new(
+        settings: &Settings,
+        outcomes: Vec<Outcome>,
+        limits: Vec<Limit>,
+        time: Duration,
+    ) -> Self {
+        let subject = settings.subject.clone();
         let (versions, filtered) = (settings.versions.clone(), settings.filter.is_some());
-        Self { server, versions, filtered, outcomes, time }
+        Self { subject, versions, filtered, outcomes, limits, time }
     }
 
     /// The cases that ran, in their order.
     pub fn outcomes(&self) -> &[Outcome] {
         &self.outcomes
+    }
+
+    /// The limits of the server, if they were looked for.
+    pub fn limits(&self) -> &[Limit] {
+        &self.limits
+    }
+
+    /// The limits in one version.
+    fn limits_in(&self, version: Version) -> impl Iterator<Item = &Limit> {
+        self.limits.iter().filter(move |limit| limit.version == version)
+    }
+
+    /// What was tested: the address of the server, or the command of the client.
+    pub fn subject(&self) -> String {
+        match &self.subject {
+            Subject::Server(address) => address.to_string(),
+            Subject::Client(program) => program.to_string(),
+        }
+    }
+
+    /// The statuses that a statement can have in this report.
+    pub fn statuses(&self) -> impl Iterator<Item = Status> {
+        let never = match self.subject {
+            Subject::Server(_) => Status::ServerOnly,
+            Subject::Client(_) => Status::ClientOnly,
+        };
+        Status::ALL.into_iter().filter(move |status| *status != never)
     }
 
     /// Whether no case failed.
@@ -126,8 +164,9 @@ impl Report {
     }
 
     fn status(&self, statement: &Statement) -> Status {
-        let mut status = match statement {
-            Statement { role: Role::Client, .. } => Status::ClientOnly,
+        let mut status = match (&self.subject, statement.role) {
+            (Subject::Server(_), Role::Client) => Status::ClientOnly,
+            (Subject::Client(_), Role::Server) => Status::ServerOnly,
             _ if !statement.is_observable() => Status::NotObservable,
             _ => Status::NotCovered,
         };

@@ -2,29 +2,41 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::{Counts, Report, Status, areas};
-use crate::run::{Outcome, Verdict};
+use colibri_codec::Version;
+
+use super::{Counts, Report, areas};
+use crate::Limit;
+use crate::run::{Outcome, Subject, Verdict};
 
 /// The width of the column of areas.
 const AREA_WIDTH: usize = 22;
+/// The width of the column that names the limits.
+const LIMIT_WIDTH: usize = 46;
 
 impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         for version in &self.versions {
-            writeln!(f, "MQTT {version} at {}, statements by area", self.server)?;
+            let preposition = match self.subject {
+                Subject::Server(_) => "at",
+                Subject::Client(_) => "in",
+            };
+            writeln!(f, "MQTT {version} {preposition} {}, statements by area", self.subject())?;
             write!(f, "{:AREA_WIDTH$}", "")?;
-            for status in Status::ALL {
+            for status in self.statuses() {
                 write!(f, "  {}", status.name())?;
             }
             writeln!(f)?;
             for (area, counts) in areas(self, *version) {
-                row(f, area, &counts)?;
+                row(f, self, area, &counts)?;
             }
-            row(f, "all", &self.counts(*version))?;
+            row(f, self, "all", &self.counts(*version))?;
             writeln!(f)?;
         }
         for outcome in &self.outcomes {
             detail(f, outcome)?;
+        }
+        for version in &self.versions {
+            limits(f, self, *version)?;
         }
         let failed = self.failed().count();
         let seconds = self.time.as_secs_f32();
@@ -32,12 +44,23 @@ impl Display for Report {
     }
 }
 
-fn row(f: &mut Formatter<'_>, area: &str, counts: &Counts) -> fmt::Result {
+fn row(f: &mut Formatter<'_>, report: &Report, area: &str, counts: &Counts) -> fmt::Result {
     write!(f, "{area:AREA_WIDTH$}")?;
-    for status in Status::ALL {
+    for status in report.statuses() {
         let count = counts.of(status);
         let text = if count == 0 { ".".to_owned() } else { count.to_string() };
         write!(f, "  {text:>width$}", width = status.name().len())?;
+    }
+    writeln!(f)
+}
+
+fn limits(f: &mut Formatter<'_>, report: &Report, version: Version) -> fmt::Result {
+    if report.limits_in(version).next().is_none() {
+        return Ok(());
+    }
+    writeln!(f, "Limits of {} in MQTT {version}", report.subject())?;
+    for Limit { what, figure, found, .. } in report.limits_in(version) {
+        writeln!(f, "{what:LIMIT_WIDTH$}  {figure:>10}  {found}")?;
     }
     writeln!(f)
 }

@@ -1,10 +1,13 @@
-//! Our broker passes all cases.
+//! Our broker passes all cases, and those that do not apply to it are known.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use colibri_broker::{Broker, Config};
-use colibri_conformance::{Settings, run};
+use colibri_conformance::{Settings, Verdict, run};
+
+use crate::waivers;
 
 #[test]
 fn our_broker_passes_all_cases() {
@@ -17,4 +20,9 @@ fn our_broker_passes_all_cases() {
     broker.stop();
     broker.join().unwrap();
     assert!(report.holds(), "{report}");
+    let inapplicable = report.outcomes().iter().filter_map(|outcome| match outcome.verdict {
+        Verdict::NotApplicable(_) => Some(outcome.case.name),
+        Verdict::Passed | Verdict::Failed(_) => None,
+    });
+    assert_eq!(inapplicable.collect::<BTreeSet<_>>(), waivers::inapplicable());
 }

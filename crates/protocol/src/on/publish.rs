@@ -65,6 +65,7 @@ impl<M: Kept> Connection<M> {
     /// Answers a message of [`Event::Publish`](crate::Event::Publish), in the order of the messages: PUBACK for QoS 1, PUBREC for
     /// QoS 2, nothing for QoS 0. A reason of 0x80 or above says that the message was not taken over.
     // [v5 MQTT-3.3.4-1] [v5 MQTT-4.3.2-4] [v5 MQTT-4.3.3-8] [v3.1.1 MQTT-3.3.4-1] [v3.1.1 MQTT-4.3.2-2]
+    // After PUBACK nothing is known of the identifier: [v5 MQTT-4.3.2-5]
     #[inline]
     pub fn acknowledge(&mut self, delivery: Delivery, reason: ReasonCode, now: Time, out: &mut Vec<u8>) {
         let (id, qos) = match delivery {
@@ -175,6 +176,8 @@ impl<M: Kept> Connection<M> {
         if self.state != State::Open {
             return;
         }
+        // The code is all that is said, so the packet is never too large for it. [v5 MQTT-3.1.2-29]
+        // [v5 MQTT-3.4.2-2] [v5 MQTT-3.4.2-3] [v5 MQTT-3.5.2-2] [v5 MQTT-3.5.2-3]
         let written = match qos {
             QoS::AtMostOnce => Ok(()),
             QoS::AtLeastOnce => {

@@ -26,6 +26,7 @@ impl<M: Kept> Connection<M> {
         if !refused {
             // [v5 MQTT-4.3.3-4] [v3.1.1 MQTT-4.3.3-1]; to an identifier that is not in use 5.0 says so.
             let unsent = self.session.outgoing.find(packet_id).is_some_and(|exchange| exchange.resend);
+            // [v5 MQTT-4.3.3-3]
             let found = self.session.outgoing.release(packet_id);
             if found && unsent {
                 self.send_quota.occupy();
@@ -35,6 +36,7 @@ impl<M: Kept> Connection<M> {
             } else {
                 ReasonCode::PacketIdentifierNotFound
             };
+            // [v5 MQTT-3.6.2-2] [v5 MQTT-3.6.2-3]
             let written = Pubrel::new(packet_id, reason).encode(self.version, out);
             debug_assert!(written.is_ok(), "{written:?}");
             self.keep_alive.sent(now);

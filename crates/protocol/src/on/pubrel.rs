@@ -14,6 +14,7 @@ impl<M: Kept> Connection<M> {
         now: Time,
         out: &mut Vec<u8>,
     ) -> Result<Event<'a, M>, Violation> {
+        // Whatever has become of the message. [v5 MQTT-4.3.3-13]
         if self.session.received.remove(pubrel.packet_id) {
             return Ok(Event::Release(pubrel.packet_id));
         }
@@ -35,6 +36,7 @@ impl<M: Kept> Connection<M> {
             return;
         }
         let reason = if self.version.has_properties() { reason } else { ReasonCode::Success };
+        // [v5 MQTT-3.7.2-2] [v5 MQTT-3.7.2-3]
         let written = Pubcomp::new(id, reason).encode(self.version, out);
         debug_assert!(written.is_ok(), "{written:?}");
         self.keep_alive.sent(now);

@@ -18,7 +18,7 @@ fn disconnect(end: &mut Raw, reason: ReasonCode, properties: &[Property<'_>]) {
 
 #[test]
 fn a_client_disconnects_with_its_reason() {
-    // [v5 MQTT-3.14.4-2] [v3.1.1 MQTT-3.14.4-1]
+    // client: [v5 MQTT-3.14.4-2] [v3.1.1 MQTT-3.14.4-1]
     for version in VERSIONS {
         let mut client = Raw::client(version);
         disconnect(&mut client, ReasonCode::Success, &[]);
@@ -31,6 +31,7 @@ fn a_client_disconnects_with_its_reason() {
 
 #[test]
 fn only_a_5_0_server_disconnects_with_a_packet() {
+    // server: [v5 MQTT-3.14.4-2]
     let mut server = Raw::server(Version::V5);
     disconnect(&mut server, ReasonCode::SessionTakenOver, &[]);
     server.expect("e0 01 8e");
@@ -99,7 +100,7 @@ fn the_session_expiry_interval_is_not_raised_from_0_at_the_end() {
 
 #[test]
 fn a_server_changes_no_session_expiry_interval() {
-    // [v5 MQTT-3.14.2-2]
+    // client: [v5 MQTT-3.14.2-2]
     let mut client = Raw::client(Version::V5);
     client.feed("e0 07 00 05 11 0000000a");
     assert_eq!(client.seen(), [Seen::Violation(Violation::SessionExpiryFromServer)]);
@@ -116,7 +117,7 @@ fn a_client_refers_to_no_server() {
 
 #[test]
 fn a_client_publishes_with_no_subscription_identifier() {
-    // [v5 MQTT-3.3.4-6]
+    // server: [v5 MQTT-3.3.4-6]
     let mut server = Raw::server(Version::V5);
     server.feed("30 L 0001 'a' 02 0b 01");
     assert_eq!(server.seen(), [Seen::Violation(Violation::SubscriptionIdentifierFromClient)]);
@@ -274,7 +275,8 @@ fn a_message_sent_before_the_connection_is_open_waits() {
 
 #[test]
 fn auth_without_a_method_ends_the_connection() {
-    // [v5 MQTT-4.12.0-6] [v5 MQTT-4.12.0-7]
+    // client: [v5 MQTT-4.12.0-6]
+    // server: [v5 MQTT-4.12.0-7]
     for role in [Role::Client, Role::Server] {
         let mut end = Raw::open(role, Version::V5);
         end.feed("f0 L 18 04 15 0001 'm'");

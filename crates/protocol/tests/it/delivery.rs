@@ -17,6 +17,7 @@ fn delivered(id: u16, reason: ReasonCode, payload: &str) -> Seen {
 
 #[test]
 fn qos_0_is_sent_once_and_never_answered() {
+    // [v5 MQTT-3.3.1-2] [v3.1.1 MQTT-3.3.1-2]
     // [v5 MQTT-4.3.1-1] [v3.1.1 MQTT-4.3.1-1] [v5 MQTT-2.2.1-2] [v3.1.1 MQTT-2.3.1-5]
     for (role, version) in both_ends() {
         let mut end = Raw::open(role, version);
@@ -48,6 +49,7 @@ fn qos_1_is_sent_until_puback() {
 
 #[test]
 fn qos_1_is_answered_with_puback_and_then_forgotten() {
+    // client: [v5 MQTT-3.4.2-1] of the codes it sends success alone.
     // [v5 MQTT-4.3.2-4] [v5 MQTT-4.3.2-5] [v3.1.1 MQTT-4.3.2-2] [v5 MQTT-2.2.1-5] [v3.1.1 MQTT-2.3.1-6]
     for (role, version) in both_ends() {
         let mut end = Raw::open(role, version);
@@ -79,6 +81,7 @@ fn qos_2_is_sent_released_and_completed() {
 
 #[test]
 fn qos_2_is_handed_on_once_until_it_is_released() {
+    // client: [v5 MQTT-3.5.2-1] of the codes it sends success alone.
     // [v5 MQTT-4.3.3-8] [v5 MQTT-4.3.3-10] [v5 MQTT-4.3.3-11] [v5 MQTT-4.3.3-12] [v3.1.1 MQTT-4.3.3-2]
     for (role, version) in both_ends() {
         let mut end = Raw::open(role, version);
@@ -236,7 +239,7 @@ fn an_abandoned_message_is_new_when_it_comes_again() {
 
 #[test]
 fn a_qos_1_receiver_may_say_more_than_success() {
-    // [v5 MQTT-3.4.2-1]
+    // server: [v5 MQTT-3.4.2-1]
     let mut server = Raw::server(Version::V5).answering(Answers::Never);
     server.feed("32 L 0003 'a/b' 0001 00 'x'");
     let now = server.now;

@@ -317,9 +317,8 @@ impl Watch {
             Packet::Publish(publish) => {
                 let Some(id) = publish.delivery.packet_id() else { return };
                 assert!(!self.requests.contains(&id), "{id} is in use for a request");
-                // [v5 MQTT-4.4.0-1] and nothing else is ever sent again.
+                // Only a lost connection makes anything be sent again (section 4.4).
                 assert!(self.open.insert(id), "{id} was sent twice on one connection");
-                // [v5 MQTT-3.3.4-7] [v5 MQTT-3.3.4-9]
                 assert!(self.open.len() <= usize::from(receive_maximum), "Receive Maximum is exceeded");
                 let known = self.in_use.insert(id, publish.payload.to_vec());
                 assert_eq!(publish.dup, known.is_some(), "DUP of {id}");

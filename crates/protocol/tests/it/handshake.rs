@@ -19,6 +19,7 @@ fn connect_for(version: Version) -> &'static str {
 
 #[test]
 fn a_client_begins_with_connect() {
+    // client: [v5 MQTT-3.1.2-1] [v5 MQTT-2.2.2-1]
     // [v5 MQTT-3.1.0-1] [v3.1.1 MQTT-3.1.0-1]
     for version in VERSIONS {
         let mut client = client_with(version, 10, &[]);
@@ -44,7 +45,8 @@ fn the_limits_of_a_client_stand_in_its_connect_and_defaults_do_not() {
 
 #[test]
 fn an_accepted_client_gets_connack_and_both_ends_are_open() {
-    // [v5 MQTT-3.1.4-5] [v3.1.1 MQTT-3.1.4-4] [v5 MQTT-2.2.2-1]
+    // [v5 MQTT-3.1.4-5] [v3.1.1 MQTT-3.1.4-4]
+    // server: [v5 MQTT-2.2.2-1]
     for version in VERSIONS {
         let mut server = Raw::fresh_server(version, Limits::default());
         server.feed(connect_for(version));
@@ -106,7 +108,7 @@ fn an_assigned_client_identifier_and_keep_alive_stand_in_the_connack() {
 
 #[test]
 fn a_refusal_carries_the_code_of_the_version_and_closes() {
-    // [v5 MQTT-3.2.2-7] [v3.1.1 MQTT-3.2.2-5] [v3.1.1 MQTT-3.2.2-6]
+    // [v5 MQTT-3.2.2-7] [v3.1.1 MQTT-3.2.2-5] [v3.1.1 MQTT-3.2.2-6] [v5 MQTT-3.1.3-8] [v3.1.1 MQTT-3.1.3-9]
     let table = [
         (ReasonCode::ClientIdentifierNotValid, "20 02 00 02", "20 03 00 85 00"),
         (ReasonCode::ServerUnavailable, "20 02 00 03", "20 03 00 88 00"),
@@ -192,7 +194,7 @@ fn an_unknown_version_is_refused_in_the_form_that_its_client_reads() {
 
 #[test]
 fn another_protocol_gets_no_answer() {
-    // [v5 MQTT-3.1.2-1] [v3.1.1 MQTT-3.1.2-1]
+    // server: [v5 MQTT-3.1.2-1] [v3.1.1 MQTT-3.1.2-1]
     let mut server = Raw::fresh_server(Version::V3_1_1, Limits::default());
     server.feed("10 L 0004 'MQTX' 04 02 000a 0001 'c'");
     server.expect("");
@@ -202,7 +204,7 @@ fn another_protocol_gets_no_answer() {
 
 #[test]
 fn the_first_packet_of_a_client_is_connect() {
-    // [v5 MQTT-3.1.0-1] [v3.1.1 MQTT-3.1.0-1]
+    // server: [v5 MQTT-3.1.0-1] [v3.1.1 MQTT-3.1.0-1]
     for (packet, packet_type) in [
         ("c0 00", PacketType::Pingreq),
         ("30 06 0003 'a/b' '!'", PacketType::Publish),
@@ -263,7 +265,7 @@ fn a_second_connect_of_another_version_ends_the_connection_just_the_same() {
 
 #[test]
 fn a_client_waits_for_connack_before_anything_else() {
-    // [v5 MQTT-3.2.0-1] [v3.1.1 MQTT-3.2.0-1]
+    // client: [v5 MQTT-3.2.0-1] [v3.1.1 MQTT-3.2.0-1]
     for version in VERSIONS {
         for (packet, packet_type) in [
             ("30 L 0003 'a/b' P '!'", PacketType::Publish),
@@ -282,7 +284,7 @@ fn a_client_waits_for_connack_before_anything_else() {
 
 #[test]
 fn a_second_connack_ends_the_connection() {
-    // [v5 MQTT-3.2.0-2]
+    // client: [v5 MQTT-3.2.0-2]
     for version in VERSIONS {
         let mut client = Raw::client(version);
         client.feed("20 L 00 00 P");
@@ -321,7 +323,7 @@ fn what_comes_behind_connect_is_read_once_the_server_has_accepted() {
 
 #[test]
 fn a_session_that_nobody_asked_for_ends_the_connection() {
-    // [v5 MQTT-3.2.2-2] [v5 MQTT-3.2.2-4] [v3.1.1 MQTT-3.2.2-1]
+    // client: [v5 MQTT-3.2.2-2] [v5 MQTT-3.2.2-4] [v3.1.1 MQTT-3.2.2-1]
     for version in VERSIONS {
         let mut client = client_with(version, 10, &[]);
         client.feed("20 L 01 00 P");
@@ -371,6 +373,7 @@ fn each_end_sends_only_what_is_its_own() {
 
 #[test]
 fn two_ends_connect_over_a_link_of_single_bytes() {
+    // [v5 MQTT-4.2.0-1] [v3.1.1 MQTT-7.1.1-1] [v3.1.1 MQTT-7.1.2-1]
     for version in VERSIONS {
         let mut pair = Pair::new(Setup::new(version));
         while pair.carry(Role::Client, 1) == 1 {}

@@ -62,7 +62,7 @@ fn messages_and_requests_share_the_identifiers() {
         client.expect(
             "32 L 0001 'a' 0001 P 'x'; 82 L 0002 P 0001 'a' 00; 34 L 0001 'a' 0003 P 'x'; a2 L 0004 P 0001 'a'",
         );
-        // [v5 MQTT-3.8.4-2] [v3.1.1 MQTT-3.8.4-2]
+        // client: [v5 MQTT-3.8.4-2] [v3.1.1 MQTT-3.8.4-2]
         client.feed("90 L 0002 P 00; b0 L 0004 P ?00; 90 L 0001 P 00; b0 L 0003 P ?00");
         let granted = colibri_codec::ReasonCode::Success;
         assert_eq!(client.seen(), [Seen::Suback(2, vec![granted]), Seen::Unsuback(4)]);
@@ -145,7 +145,7 @@ fn when_all_identifiers_are_in_use_a_message_waits() {
 
 #[test]
 fn as_many_messages_as_there_are_identifiers_are_sent_again_in_their_order() {
-    // [v5 MQTT-4.4.0-1] [v5 MQTT-4.6.0-1] [v3.1.1 MQTT-4.4.0-1] [v3.1.1 MQTT-4.6.0-1]
+    // server: [v5 MQTT-4.4.0-1] [v5 MQTT-4.6.0-1] [v3.1.1 MQTT-4.4.0-1] [v3.1.1 MQTT-4.6.0-1]
     for version in VERSIONS {
         let mut end = Raw::server(version);
         end.end.watch.blind = true;
@@ -261,6 +261,7 @@ fn no_identifier_is_used_twice_over_many_turns_with_stragglers() {
 
 #[test]
 fn a_message_for_many_takes_the_identifier_of_each() {
+    // [v5 MQTT-4.3.3-1]
     for (role, version) in crate::both_ends() {
         let mut end = Raw::open(role, version);
         let message = Message::new("a", QoS::ExactlyOnce, "x");

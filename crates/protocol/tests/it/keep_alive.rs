@@ -102,7 +102,7 @@ fn a_client_gives_up_without_pingresp() {
         assert_eq!(client.seen(), [Seen::Violation(Violation::KeepAliveTimeout)]);
         assert_eq!(client.state(), State::Closed);
         assert_eq!(client.end.connection.poll_timeout(client.now), None);
-        // Keep Alive timeout is for servers to send. [v5 MQTT-3.14.2-1]
+        // client: [v5 MQTT-3.14.2-1] Keep Alive timeout is for servers to send.
         if version.has_properties() {
             assert_eq!(client.expect_packet(0xe0)[2], 0x80);
         }

@@ -105,9 +105,8 @@ fn check(version: Version, aliases: u16, answers: Answers, ops: Vec<Op>) -> Resu
         let seen = &pair.end(from.other()).seen;
         let violated = seen.iter().any(|seen| matches!(seen, Seen::Violation(_)));
         prop_assert!(!violated, "{:?}", seen);
-        // [v5 MQTT-4.3.3-10] [v3.1.1 MQTT-4.3.3-2]
         prop_assert_eq!(&received(seen, QoS::ExactlyOnce), exactly_once);
-        // Repeats aside, the order is that of sending. [v5 MQTT-4.6.0-1] [v3.1.1 MQTT-4.6.0-1]
+        // Repeats aside, the order is that of sending.
         let mut first_time = Vec::new();
         for number in received(seen, QoS::AtLeastOnce) {
             if !first_time.contains(&number) {
@@ -126,6 +125,7 @@ proptest! {
     #![proptest_config(configured(1_500))]
 
     #[test]
+    // [v5 MQTT-4.3.3-10] [v3.1.1 MQTT-4.3.3-2] [v5 MQTT-4.6.0-1] [v3.1.1 MQTT-4.6.0-1]
     fn every_qos_keeps_its_promise_over_broken_links(
         is_v5 in any::<bool>(),
         aliases in 0u16..3,
@@ -140,6 +140,7 @@ proptest! {
 
 #[test]
 fn a_link_may_break_after_any_byte_of_an_exchange() {
+    // [v5 MQTT-4.3.3-10] [v3.1.1 MQTT-4.3.3-2] [v5 MQTT-4.6.0-1] [v3.1.1 MQTT-4.6.0-1]
     for version in crate::VERSIONS {
         for (first, second) in [(Role::Client, Role::Server), (Role::Server, Role::Client)] {
             for bytes_there in 0..40 {

@@ -21,8 +21,10 @@ mod order;
 mod pair;
 mod quota;
 mod raw;
+mod refused;
 mod resume;
 mod size;
+mod written;
 
 use colibri_codec::Version;
 use colibri_protocol::Role;

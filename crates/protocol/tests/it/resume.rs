@@ -10,6 +10,7 @@ use crate::{VERSIONS, both_ends};
 
 #[test]
 fn unacknowledged_messages_come_again_in_their_order_under_their_identifiers() {
+    // [v5 MQTT-4.3.3-3]
     // [v5 MQTT-4.4.0-1] [v5 MQTT-4.6.0-1] [v5 MQTT-3.3.1-1] [v3.1.1 MQTT-4.4.0-1] [v3.1.1 MQTT-4.6.0-1]
     // [v3.1.1 MQTT-3.3.1-1] [v3.1.1 MQTT-2.3.1-3]
     for (role, version) in both_ends() {

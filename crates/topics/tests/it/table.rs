@@ -92,6 +92,8 @@ fn the_rule_agrees_with_the_table() {
 
 #[test]
 fn a_tree_with_one_subscription_agrees_with_the_table() {
+    // [v5 MQTT-3.3.2-3] [v5 MQTT-4.7.2-1] [v5 MQTT-4.7.3-4]
+    // [v3.1.1 MQTT-3.3.2-3] [v3.1.1 MQTT-4.7.2-1] [v3.1.1 MQTT-4.7.3-4]
     for (wanted, topic, expected) in TABLE {
         let mut tree = SubscriptionTree::new(1);
         tree.subscribe(filter(wanted), 7_u32, ());

@@ -85,6 +85,9 @@ fn nothing_after_refusal(cx: &Context) -> Result<(), Stop> {
     let mut bytes = refused.encode(cx.version());
     bytes.extend(Publish::new(&topic, "x").encode(cx.version()));
     peer.send(&bytes)?;
+    if super::connack::accepts(&mut peer)? {
+        return Err(Stop::NotApplicable("a CONNECT to be refused is accepted".to_owned()));
+    }
     require_refusal(cx, &mut peer, "the refusal of the CONNECT")?;
     let mut publisher = cx.peer("p")?;
     let came = cx.drain(&mut publisher, &mut watcher)?;
@@ -92,7 +95,7 @@ fn nothing_after_refusal(cx: &Context) -> Result<(), Stop> {
 }
 
 /// No CONNACK that accepts; the code of the one that refuses, if there is one, and then the end.
-pub(super) fn require_refusal(cx: &Context, peer: &mut Peer, expected: &str) -> Result<Option<u8>, Stop> {
+pub(crate) fn require_refusal(cx: &Context, peer: &mut Peer, expected: &str) -> Result<Option<u8>, Stop> {
     let mut code = None;
     let mut event = peer.next_event()?;
     if let Event::Packet(packet) = &event {

@@ -188,8 +188,9 @@ const TOPICS: [&str; 8] = ["a", "a/b", "a/", "a/B", "a/b/c", "a//c", "/b", "ab"]
 
 fn filters_match(cx: &Context) -> Result<(), Stop> {
     let mut publisher = cx.peer("p")?;
-    let mut subscriber = cx.peer("s")?;
-    for (filter, wanted) in MATCHES {
+    for (index, (filter, wanted)) in MATCHES.into_iter().enumerate() {
+        // A new one each time, so that a filter that outlives its UNSUBSCRIBE shows elsewhere.
+        let mut subscriber = cx.peer(&format!("s{index}"))?;
         subscriber.subscribe(cx.topic(filter), 0)?;
         for topic in TOPICS {
             publisher.send(&Publish::new(cx.topic(topic), topic))?;
@@ -199,7 +200,7 @@ fn filters_match(cx: &Context) -> Result<(), Stop> {
         let wanted = wanted.iter().map(|&topic| topic.to_owned()).collect::<BTreeSet<_>>();
         let holds = came == wanted;
         subscriber.require(holds, &format!("{filter:?} to match {wanted:?}"), format!("{came:?}"))?;
-        subscriber.unsubscribe(cx.topic(filter))?;
+        subscriber.cut();
     }
     Ok(())
 }
@@ -241,7 +242,7 @@ fn highest_qos(cx: &Context) -> Result<(), Stop> {
     subscriber.subscribe(cx.topic("a/+"), 1)?;
     for qos in [1, 2] {
         publisher.publish(&Publish::new(cx.topic("a/b"), "x").qos(qos, 1))?;
-        let came = cx.drain(&mut publisher, &mut subscriber)?;
+        let came = cx.drain_messages(&mut publisher, &mut subscriber, 1)?;
         let highest = came.iter().filter_map(Packet::publish).map(|publish| publish.qos).max();
         subscriber.require(
             highest == Some(qos),
