@@ -39,6 +39,8 @@ struct Inner {
     capacity: usize,
     /// How many turns are under way, one within the other.
     depth: usize,
+    /// For how many turns nothing is written to the store.
+    stalled: usize,
 }
 
 /// Sockets that let other shards have turns within the turn of this one, as threads would.
@@ -182,6 +184,7 @@ impl World {
             fragment: usize::MAX,
             capacity: CAPACITY,
             depth: 0,
+            stalled: 0,
         })))
     }
 
@@ -270,6 +273,7 @@ impl World {
             place.net.break_all();
         }
         inner.scribe = None;
+        inner.stalled = 0;
         inner.store = inner.store.take().map(|store| store.kill());
     }
 
@@ -286,12 +290,21 @@ impl World {
         self.0.borrow().store.clone()
     }
 
+    /// The disk is slow: nothing is written for so many turns of the shards, or tries of one. Until then the
+    /// world may be at rest with something to write; 0 ends it.
+    pub fn stall_store(&self, turns: usize) {
+        self.0.borrow_mut().stalled = turns;
+    }
+
+    /// Whether the disk is slow at the moment.
+    pub fn is_stalled(&self) -> bool {
+        self.0.borrow().stalled > 0
+    }
+
     /// A new process: the shards of a broker with the same settings begin at the present time, in place of
     /// those that were there.
     pub fn start(&self) {
-        if !self.is_stopped() || self.0.borrow().scribe.is_some() {
-            self.kill();
-        }
+        self.kill();
         let mut inner = self.0.borrow_mut();
         let (mut shards, stopper) = Place::all(&inner.config, inner.now);
         inner.scribe = inner.store.clone().map(|store| Writing::open(&mut shards, store));
@@ -340,8 +353,9 @@ impl fmt::Debug for World {
 
 impl Inner {
     fn turn(&mut self) -> bool {
+        self.stalled = self.stalled.saturating_sub(1);
         let mut busy: Vec<usize> = (0..self.shards.len()).filter(|index| self.is_busy(*index)).collect();
-        if self.scribe.as_ref().is_some_and(|writing| self.has_to_write(writing)) {
+        if self.stalled == 0 && self.scribe.as_ref().is_some_and(|writing| self.has_to_write(writing)) {
             busy.push(self.shards.len());
         }
         if busy.is_empty() {
@@ -390,7 +404,7 @@ impl Inner {
 
     fn next_due(&self) -> Option<u64> {
         let running = self.shards.iter().filter(|place| place.shard.is_some());
-        let writing = self.scribe.as_ref().and_then(|writing| writing.due);
+        let writing = self.scribe.as_ref().filter(|_| self.stalled == 0).and_then(|writing| writing.due);
         running.filter_map(|place| place.due).chain(writing).min()
     }
 }
