@@ -152,6 +152,9 @@ impl Client {
         self.clean = clean;
         if clean {
             self.end_session(oracle);
+        }
+        if self.session == Known::Absent {
+            // Whether it is there is known again when CONNACK comes.
             self.session = Known::Unsure;
         }
         let five = self.version == Version::V5;
@@ -214,7 +217,7 @@ impl Client {
     /// The client has no connection any more, whether or not the broker knows.
     pub(crate) fn lose(&mut self, world: &World, oracle: &mut Oracle) {
         let Some(link) = self.link.take() else { return };
-        if !link.is_closed() {
+        if self.accepted && !link.is_closed() {
             self.alive_at = world.now();
         }
         oracle.wills_are_due(self.number, world.now(), false);
@@ -225,14 +228,15 @@ impl Client {
         self.unanswered.clear();
         self.subscribing.clear();
         self.will = None;
-        if self.stay == Stay::Connection {
+        // Before 5.0 a clean session is one that ends with its connection.
+        if self.stay == Stay::Connection || self.clean && self.version == Version::V3_1_1 {
             self.end_session(oracle);
         }
     }
 
     /// The broker and the client are at rest, and the connection stands.
     pub(crate) fn is_seen(&mut self, now: u64) {
-        if self.link.as_ref().is_some_and(|link| !link.is_closed()) {
+        if self.accepted && self.link.as_ref().is_some_and(|link| !link.is_closed()) {
             self.alive_at = now;
         }
     }

@@ -345,7 +345,7 @@ impl Oracle {
         let Some(seconds) = published.message.expiry else { return };
         let ends = published.acknowledged.map(|(_, at)| at + u64::from(seconds) * 1000);
         let drained = self.sessions.get(client).map_or(0, |session| session.drained_at);
-        if message.expiry.is_none_or(|left| left > seconds) {
+        if message.expiry.is_some_and(|left| left > seconds) {
             self.fail(format!("client-{client} gets a wrong expiry: {message:?}"));
         } else if !message.dup && ends.is_some_and(|ends| ends <= drained) {
             self.fail(format!("client-{client} gets an expired message: {message:?}"));

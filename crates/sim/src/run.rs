@@ -66,7 +66,7 @@ impl Plan {
     #[must_use]
     pub fn shrink(&self) -> Self {
         let mut best = self.clone();
-        let mut try_without = |best: &mut Self, keep: &dyn Fn(usize, &Step) -> bool| {
+        let try_without = |best: &mut Self, keep: &dyn Fn(usize, &Step) -> bool| {
             let steps = best.steps.iter().enumerate().filter(|(index, step)| keep(*index, step));
             let shorter = Self { steps: steps.map(|(_, step)| *step).collect(), ..best.clone() };
             let fails = shorter.steps.len() < best.steps.len() && shorter.run(false).is_err();
@@ -222,9 +222,13 @@ impl Run {
     /// Notes what clients see without reading: the time, and connections that the broker has closed.
     fn look_around(&mut self) {
         self.oracle.now = self.world.now();
+        let closed = |client: &Client| client.link.as_ref().is_some_and(crate::Link::is_closed);
+        for client in self.clients.iter().filter(|client| closed(client)) {
+            // When that was is not known, so the will may come whatever its delay.
+            self.oracle.wills_are_due(client.number, 0, true);
+        }
         for client in &mut self.clients {
-            if client.link.as_ref().is_some_and(crate::Link::is_closed) {
-                self.oracle.wills_are_due(client.number, 0, true);
+            if closed(client) {
                 client.read(&self.world, &mut self.oracle, usize::MAX);
                 client.lose(&self.world, &mut self.oracle);
             }
