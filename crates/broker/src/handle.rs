@@ -12,8 +12,8 @@ use colibri_protocol::Time;
 use colibri_storage::{Store, StoreError};
 
 use crate::config::{Config, SHARDS_MAX};
-use crate::shard::inbox::Inbox;
 use crate::scribe::{Report, Scribe};
+use crate::shard::inbox::Inbox;
 use crate::shard::{Next, Poller, Restored, Shard};
 
 /// A running broker.
@@ -156,7 +156,8 @@ impl Broker {
             let _ending = ending;
             write(scribe, &waiting, origin)
         };
-        let thread = thread::Builder::new().name("scribe".to_owned()).spawn(work).map_err(StartError::System)?;
+        let thread =
+            thread::Builder::new().name("scribe".to_owned()).spawn(work).map_err(StartError::System)?;
         self.scribe = Some((bell, thread));
         Ok(())
     }

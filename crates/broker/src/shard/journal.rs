@@ -7,8 +7,9 @@
 //! A message that other shards store too makes a *joint*, which is committed when the parts of all these
 //! shards have come, and the ticket waits for it. What a QoS 2 message changes is in the parts, so that it
 //! is either known under its Packet Identifier and in all queues, or nowhere. All else is in the main
-//! batches, which are handed in before the parts: as joints are committed later than what is handed in
-//! after them, nothing may be in them that is changed again before the ticket is complete.
+//! batches, which are handed in before the parts. What a shard hands in is committed in this order, so all
+//! that comes behind a part waits with it: it may change rows of the part again, as when a message that had
+//! to wait is sent.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::mem;

@@ -200,7 +200,8 @@ impl Shard {
         for table in OF_SESSION {
             batch.delete_prefix(table, &session_prefix(entry.storage));
         }
-        let waiting = entry.stored.iter().flat_map(|queue| queue.messages()).map(|(delivery, _)| delivery.body);
+        let waiting =
+            entry.stored.iter().flat_map(|queue| queue.messages()).map(|(delivery, _)| delivery.body);
         let spilled = entry.spilled.iter().flat_map(|spilled| spilled.iter()).map(|row| row.body);
         for body in waiting.chain(spilled) {
             self.forget_body(body);
@@ -388,7 +389,8 @@ impl Shard {
         }
         let after = if gated { self.journal.pending() } else { None };
         self.answer_after(number, after, &answer);
-        if gated && let Some(gate) = self.connections.get_mut(number).and_then(|client| client.gate.as_mut()) {
+        if gated && let Some(gate) = self.connections.get_mut(number).and_then(|client| client.gate.as_mut())
+        {
             gate.holds_messages = true;
         }
         answer.clear();
@@ -472,4 +474,3 @@ pub(super) fn stored(message: &Message, epoch: u64) -> StoredMessage<'_> {
         payload: message.payload(),
     }
 }
-

@@ -8,9 +8,8 @@ use std::sync::Arc;
 use colibri_codec::{OwnedTopicFilter, PacketId};
 use colibri_protocol::{Progress, Session, Time};
 use colibri_storage::records::{
-    QueueBody, QueueRecord, QueueState, RetainedRecord, SessionRecord, StoredMessage,
-    SubscriptionRecord, body_key, parse_body_key, parse_queue_key, parse_received_key, parse_subscription_key,
-    queue_key,
+    QueueBody, QueueRecord, QueueState, RetainedRecord, SessionRecord, StoredMessage, SubscriptionRecord,
+    body_key, parse_body_key, parse_queue_key, parse_received_key, parse_subscription_key, queue_key,
 };
 use colibri_storage::{Batch, Rows, Store, StoreError, Table};
 use colibri_topics::GroupId;
@@ -91,11 +90,7 @@ impl Shard {
         Ok((Scribe::new(requests, store, inboxes, durability, report), restored))
     }
 
-    fn restore_session(
-        &mut self,
-        client_id: &str,
-        found: FoundSession,
-    ) -> Result<(), StoreError> {
+    fn restore_session(&mut self, client_id: &str, found: FoundSession) -> Result<(), StoreError> {
         // A store with more sessions than a shard can have is that of another program.
         let Some(session) = self.sessions.create(client_id) else { return Ok(()) };
         let (queue, rows) = self.restore_queue(&found)?;
@@ -151,7 +146,10 @@ impl Shard {
     }
 
     /// The messages of a session: those under way in memory, the others where they are in the store.
-    fn restore_queue(&mut self, found: &FoundSession) -> Result<(Session<Delivery>, Vec<SpilledRow>), StoreError> {
+    fn restore_queue(
+        &mut self,
+        found: &FoundSession,
+    ) -> Result<(Session<Delivery>, Vec<SpilledRow>), StoreError> {
         let mut queue = Session::new();
         let mut spilled = Vec::new();
         for id in &found.received {
@@ -346,8 +344,7 @@ impl Found {
                 },
                 QueueBody::Gone => (0, (0, None)),
             };
-            let in_memory =
-                record.state != QueueState::Waiting || record.group.is_some() || record.replayed;
+            let in_memory = record.state != QueueState::Waiting || record.group.is_some() || record.replayed;
             let value = in_memory.then(|| FetchedRow { row: value.to_vec(), body: None });
             let size = if record.replayed { 0 } else { size };
             session.rows.push(FoundRow { row, body, size, expires, value });
@@ -412,7 +409,8 @@ fn delivery(
         }
     };
     let identifiers: Vec<u32> = record.subscription_identifiers.iter().collect();
-    let group = record.group.and_then(|group| group.share()).map(|(share, behind)| GroupId::new(share, behind));
+    let group =
+        record.group.and_then(|group| group.share()).map(|(share, behind)| GroupId::new(share, behind));
     let mut delivery =
         Delivery::new(Arc::new(message), record.qos, record.retain, &identifiers, group.as_ref());
     delivery.replayed = record.replayed;
