@@ -60,6 +60,8 @@ pub(crate) struct Client {
     aliases: BTreeMap<u16, String>,
     accepted: bool,
     clean: bool,
+    /// It has given its session up, and no CONNACK has said yet that the broker has.
+    gives_up: bool,
     session: Known,
     /// When the connection was last seen to be there, in milliseconds.
     alive_at: u64,
@@ -105,6 +107,7 @@ impl Client {
             aliases: BTreeMap::new(),
             accepted: false,
             clean: false,
+            gives_up: false,
             session: Known::Absent,
             alive_at: 0,
             next_id: 0,
@@ -133,7 +136,12 @@ impl Client {
         self.outgoing.keys().copied().collect()
     }
 
-    fn send(&self, oracle: &mut Oracle, what: &str, encode: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>) {
+    fn send(
+        &self,
+        oracle: &mut Oracle,
+        what: &str,
+        encode: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
+    ) {
         let Some(link) = &self.link else { return };
         let mut bytes = Vec::new();
         if let Err(error) = encode(&mut bytes) {
@@ -146,7 +154,8 @@ impl Client {
     // Connections.
 
     pub(crate) fn connect(&mut self, world: &World, oracle: &mut Oracle, clean: bool) {
-        let clean = clean && self.role == Role::Guest || self.stay == Stay::Connection;
+        let clean = clean && self.role == Role::Guest || self.stay == Stay::Connection || self.gives_up;
+        self.gives_up = clean;
         self.link = Some(world.connect());
         self.accepted = false;
         self.clean = clean;
@@ -182,8 +191,11 @@ impl Client {
         let will_payload = will.map(|serial| format!("w{serial:07}"));
         let will_topic = format!("w/{}", self.number);
         let delay = will.map_or(0, |serial| oracle.will_delay(serial));
-        let will_properties: Vec<_> =
-            (delay > 0).then(|| u32::try_from(delay).map(Property::WillDelayInterval).ok()).flatten().into_iter().collect();
+        let will_properties: Vec<_> = (delay > 0)
+            .then(|| u32::try_from(delay).map(Property::WillDelayInterval).ok())
+            .flatten()
+            .into_iter()
+            .collect();
         let qos = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce][(oracle.serial() % 3) as usize];
         let parts = (|| {
             let payload = will_payload.as_ref().map(|payload| BinaryData::new(payload.as_bytes()));
@@ -210,7 +222,10 @@ impl Client {
             user_name: None,
             password: None,
         };
-        let what = format!("CONNECT clean {clean} {:?} {:?} will {will_payload:?} delay {delay}", self.version, self.stay);
+        let what = format!(
+            "CONNECT clean {clean} {:?} {:?} will {will_payload:?} delay {delay}",
+            self.version, self.stay
+        );
         self.send(oracle, &what, |out| connect.encode(out));
     }
 
@@ -221,6 +236,11 @@ impl Client {
             self.alive_at = world.now();
         }
         oracle.wills_are_due(self.number, world.now(), false);
+        if !self.accepted && matches!(self.stay, Stay::Seconds(_)) {
+            // The broker may have begun a new session in place of one that was over, and the client cannot
+            // tell the two apart any more.
+            self.gives_up = true;
+        }
         self.accepted = false;
         self.buffer.clear();
         self.aliases.clear();
@@ -282,6 +302,7 @@ impl Client {
             return oracle.fail(format!("{} gets a second CONNACK", self.name));
         }
         self.accepted = true;
+        self.gives_up = false;
         let expected = if self.clean { Known::Absent } else { self.expected(world.now()) };
         match (expected, present) {
             (Known::Absent, true) => oracle.fail(format!("{} finds a session that is over", self.name)),
@@ -292,7 +313,7 @@ impl Client {
             self.end_session(oracle);
         }
         self.session = Known::Present;
-        self.alive_at = world.now();
+        self.is_seen(world.now());
         let filters: &[(&str, u8)] = match self.role {
             Role::Anchor(filters) => filters,
             Role::Member => &[(workload::SHARED_FILTER, 2)],
@@ -333,14 +354,19 @@ impl Client {
             return;
         }
         let id = self.id();
-        let (Ok(topic_filter), Some(packet_id)) = (TopicFilter::new(filter), PacketId::new(id)) else { return };
+        let (Ok(topic_filter), Some(packet_id)) = (TopicFilter::new(filter), PacketId::new(id)) else {
+            return;
+        };
         let options = SubscriptionOptions { qos: quality(qos), ..SubscriptionOptions::default() };
         let list = [Subscription { filter: topic_filter, options }];
-        let subscribe = Subscribe { packet_id, properties: Properties::EMPTY, subscriptions: Sequence::new(&list) };
+        let subscribe =
+            Subscribe { packet_id, properties: Properties::EMPTY, subscriptions: Sequence::new(&list) };
         let version = self.version;
         oracle.asks(self.number, filter, qos);
         self.subscribing.insert(id, (filter.to_owned(), qos));
-        self.send(oracle, &format!("SUBSCRIBE {filter} qos {qos} id {id}"), |out| subscribe.encode(version, out));
+        self.send(oracle, &format!("SUBSCRIBE {filter} qos {qos} id {id}"), |out| {
+            subscribe.encode(version, out)
+        });
     }
 
     pub(crate) fn unsubscribe(&mut self, oracle: &mut Oracle, filter: &str) {
@@ -348,9 +374,12 @@ impl Client {
             return;
         }
         let id = self.id();
-        let (Ok(topic_filter), Some(packet_id)) = (TopicFilter::new(filter), PacketId::new(id)) else { return };
+        let (Ok(topic_filter), Some(packet_id)) = (TopicFilter::new(filter), PacketId::new(id)) else {
+            return;
+        };
         let list = [topic_filter];
-        let unsubscribe = Unsubscribe { packet_id, properties: Properties::EMPTY, filters: Sequence::new(&list) };
+        let unsubscribe =
+            Unsubscribe { packet_id, properties: Properties::EMPTY, filters: Sequence::new(&list) };
         let version = self.version;
         self.subscribing.retain(|_, (asked, _)| asked != filter);
         oracle.asks_off(self.number, filter);
@@ -361,7 +390,8 @@ impl Client {
         if !self.accepted || self.outgoing.len() >= PUBLISHED_MAX {
             return;
         }
-        let message = workload::Message { expiry: message.expiry.filter(|_| self.version == Version::V5), ..message };
+        let message =
+            workload::Message { expiry: message.expiry.filter(|_| self.version == Version::V5), ..message };
         let serial = oracle.publishes(self.number, message, world.now());
         let id = if message.qos == 0 { 0 } else { self.id() };
         let stage = if message.qos == 1 { Stage::Puback } else { Stage::Pubrec };
@@ -504,7 +534,8 @@ impl Client {
     fn on_ack(&mut self, oracle: &mut Oracle, (id, code): (u16, u8), stage: Stage, now: u64) {
         let found = self.outgoing.iter_mut().find(|(_, out)| out.id == id);
         let Some((&serial, out)) = found.filter(|(_, out)| out.stage == stage) else {
-            return oracle.fail(format!("{} gets an answer of {stage:?} to {id}, which is not open", self.name));
+            return oracle
+                .fail(format!("{} gets an answer of {stage:?} to {id}, which is not open", self.name));
         };
         if code >= 0x80 {
             oracle.message_is_refused(serial, code);

@@ -1,7 +1,7 @@
 //! What goes wrong with the disk, and that it is right again when the faults stop.
 
-use colibri_storage::faulty::{Call, Fault};
 use colibri_storage::Store;
+use colibri_storage::faulty::{Call, Fault};
 
 use crate::World;
 

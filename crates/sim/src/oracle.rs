@@ -328,14 +328,16 @@ impl Oracle {
         };
         let sent = published.message;
         if message.topic != sent.topic() || message.qos > sent.qos {
-            return self.fail(format!("client-{client} gets another message than was published: {message:?}"));
+            return self
+                .fail(format!("client-{client} gets another message than was published: {message:?}"));
         }
         if published.refused && published.times_sent == 1 {
             self.fail(format!("client-{client} gets what was refused: {message:?}"));
         }
         self.check_expiry(client, serial, message);
+        let is_first = self.sessions.get(client).is_some_and(|session| !session.seen.contains_key(&serial));
         self.count(client, serial, message, is_new);
-        if is_new && !message.retain {
+        if is_first && !message.retain {
             self.check_order(client, serial, message);
         }
     }
@@ -360,6 +362,9 @@ impl Oracle {
         let Some(session) = self.sessions.get_mut(client) else { return };
         session.due.remove(&serial);
         self.group_due.remove(&serial);
+        if workload::role(client) == workload::Role::Member {
+            self.group_seen.entry(serial).or_insert(0);
+        }
         let seen = session.seen.entry(serial).or_insert_with(|| Seen { crashes, ..Seen::default() });
         if message.retain || !is_new || message.dup && message.qos < 2 {
             return;
@@ -396,12 +401,11 @@ impl Oracle {
         if !grants.any(|(_, grant)| grant.since < published.first_sent) {
             return;
         }
-        let is_first = session.seen.get(&serial).is_none_or(|seen| seen.exactly_once + seen.others <= 1);
         let key = (published.by, message.topic.clone(), published.message.qos, message.qos);
         let last = session.last.entry(key).or_insert(0);
         let before = *last;
         *last = serial.max(before);
-        if is_first && serial < before && !(message.dup && message.qos == 1) {
+        if serial < before {
             self.fail(format!("client-{client} gets it after m{before:07}, out of order: {message:?}"));
         }
     }
@@ -445,7 +449,8 @@ impl Oracle {
     /// Everything has been delivered that will be.
     pub(crate) fn check_delivered(&mut self) {
         for client in 0..CLIENTS {
-            let due: Vec<u64> = self.sessions.get(client).map(|s| s.due.iter().copied().collect()).unwrap_or_default();
+            let due: Vec<u64> =
+                self.sessions.get(client).map(|s| s.due.iter().copied().collect()).unwrap_or_default();
             for serial in due {
                 self.fail(format!("client-{client} has not got m{serial:07}"));
             }

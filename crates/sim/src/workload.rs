@@ -99,15 +99,26 @@ pub enum Action {
 /// What a step publishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Message {
-    pub(crate) family: u8,
-    pub(crate) number: usize,
-    pub(crate) qos: u8,
-    pub(crate) empty: bool,
-    pub(crate) large: bool,
-    pub(crate) expiry: Option<u32>,
+    /// The first level of its topic: `t`, `s` of the shared group, or `r` of what is retained.
+    pub family: u8,
+    /// The second level, 0 to 2.
+    pub number: usize,
+    /// With which QoS it is published, 0 to 2.
+    pub qos: u8,
+    /// Whether it takes away what is retained.
+    pub empty: bool,
+    /// Whether it is stored in a row of its own.
+    pub large: bool,
+    /// In how many seconds it expires, if it is published with 5.0.
+    pub expiry: Option<u32>,
 }
 
 impl Message {
+    /// One that waits for ever.
+    pub const fn new(family: char, number: usize, qos: u8) -> Self {
+        Self { family: family as u8, number, qos, empty: false, large: false, expiry: None }
+    }
+
     /// Whether it is to be retained: all under `r` are.
     pub(crate) const fn is_retained(self) -> bool {
         self.family == b'r'

@@ -128,10 +128,11 @@ impl Writing {
     fn open(places: &mut [Place], store: Faulty) -> Self {
         let mut shards: Vec<Shard> = places.iter_mut().filter_map(|place| place.shard.take()).collect();
         let report = Box::new(|_: Report<'_>| {});
-        let (scribe, _) = match Shard::restore_all(&mut shards, Box::new(store), EPOCH, Box::new(|| {}), report) {
-            Ok(opened) => opened,
-            Err(error) => unreachable!("the store cannot be read: {error}"),
-        };
+        let (scribe, _) =
+            match Shard::restore_all(&mut shards, Box::new(store), EPOCH, Box::new(|| {}), report) {
+                Ok(opened) => opened,
+                Err(error) => unreachable!("the store cannot be read: {error}"),
+            };
         for (place, shard) in places.iter_mut().zip(shards) {
             place.shard = Some(shard);
         }
@@ -393,7 +394,8 @@ impl Inner {
     fn write(&mut self) {
         let Some(writing) = &mut self.scribe else { return };
         let due = writing.scribe.turn(Time::from_millis(self.now));
-        writing.due = due.map(|time| self.now.saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)));
+        writing.due =
+            due.map(|time| self.now.saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)));
     }
 
     fn is_busy(&self, index: usize) -> bool {
