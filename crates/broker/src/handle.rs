@@ -12,8 +12,8 @@ use colibri_protocol::Time;
 use colibri_storage::{Store, StoreError};
 
 use crate::config::{Config, SHARDS_MAX};
-use crate::shard::inbox::Inbox;
 use crate::scribe::{Report, Scribe};
+use crate::shard::inbox::Inbox;
 use crate::shard::{Next, Poller, Restored, Shard};
 
 /// A running broker.
@@ -22,8 +22,15 @@ pub struct Broker {
     addresses: Vec<SocketAddr>,
     stopper: Stopper,
     threads: Vec<JoinHandle<io::Result<()>>>,
-    scribe: Option<(Arc<Bell>, JoinHandle<Result<(), StoreError>>)>,
+    scribe: Option<Writing>,
     restored: Restored,
+}
+
+/// The thread that writes, and what it waits for.
+#[derive(Debug)]
+struct Writing {
+    bell: Arc<Bell>,
+    thread: JoinHandle<Result<(), StoreError>>,
 }
 
 /// Where a broker keeps what has to outlive it.
@@ -156,8 +163,9 @@ impl Broker {
             let _ending = ending;
             write(scribe, &waiting, origin)
         };
-        let thread = thread::Builder::new().name("scribe".to_owned()).spawn(work).map_err(StartError::System)?;
-        self.scribe = Some((bell, thread));
+        let thread =
+            thread::Builder::new().name("scribe".to_owned()).spawn(work).map_err(StartError::System)?;
+        self.scribe = Some(Writing { bell, thread });
         Ok(())
     }
 
@@ -193,12 +201,12 @@ impl Broker {
                 result = ended;
             }
         }
-        if let Some((bell, thread)) = self.scribe {
+        if let Some(Writing { bell, thread }) = self.scribe {
             bell.ring(true);
             let written = thread.join().unwrap_or_else(|_| {
                 Err(StoreError::Stopped { reason: "the thread that writes has panicked".to_owned() })
             });
-            return result.and(written.map_err(io::Error::other));
+            result = result.and_then(|()| written.map_err(io::Error::other));
         }
         result
     }

@@ -7,7 +7,7 @@
 //!
 //! It is driven by [`Scribe::turn`], on a thread of its own or by a simulation.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -49,12 +49,7 @@ pub(crate) enum Request {
 
 impl Requests {
     pub(crate) fn new(wake: Box<dyn Fn() + Send + Sync>) -> Self {
-        Self {
-            queue: Mutex::default(),
-            filled: AtomicBool::new(false),
-            healthy: AtomicBool::new(true),
-            wake,
-        }
+        Self { queue: Mutex::default(), filled: AtomicBool::new(false), healthy: AtomicBool::new(true), wake }
     }
 
     pub(crate) fn push(&self, request: Request) {
@@ -91,6 +86,8 @@ pub struct Scribe {
     store: Box<dyn Store>,
     inboxes: Vec<Arc<Inbox>>,
     durability: Durability,
+    /// What was handed in and is in no group yet, by shard, in order: it waits for a joint before it.
+    held: Vec<VecDeque<Held>>,
     joints: HashMap<(u8, u64), Joint>,
     /// What is to be committed next, and who is to be told.
     group: Batch,
@@ -120,13 +117,22 @@ pub enum Report<'a> {
     Unreadable(&'a StoreError),
 }
 
-/// The parts of a joint that have come.
+/// Changes of a shard.
+#[derive(Debug)]
+struct Held {
+    ticket: u64,
+    /// The joint that they are a part of.
+    origin: Option<(u8, u64)>,
+    batch: Batch,
+}
+
+/// A joint of which a part has come.
 #[derive(Debug, Default)]
 struct Joint {
-    batch: Batch,
-    told: Vec<(u8, u64)>,
     /// How many there are, once that is known.
     parts: Option<usize>,
+    /// The shards and tickets of those that have been moved into the group.
+    moved: Vec<(u8, u64)>,
 }
 
 impl Scribe {
@@ -140,6 +146,7 @@ impl Scribe {
         Self {
             requests,
             store,
+            held: inboxes.iter().map(|_| VecDeque::new()).collect(),
             inboxes,
             durability,
             joints: HashMap::new(),
@@ -161,6 +168,7 @@ impl Scribe {
         for request in self.requests.take() {
             self.take_in(request);
         }
+        self.gather();
         if self.retry_at.is_none_or(|at| now >= at) && !self.broken {
             self.commit(now);
         }
@@ -197,23 +205,77 @@ impl Scribe {
     fn take_in(&mut self, request: Request) {
         match request {
             Request::Commit { shard, ticket, batch } => {
-                merge(&mut self.group, batch);
-                self.told.push((shard, ticket));
+                self.hold(shard, Held { ticket, origin: None, batch })
             }
             Request::Part { shard, ticket, origin, parts, batch } => {
                 let joint = self.joints.entry(origin).or_default();
-                merge(&mut joint.batch, batch);
-                joint.told.push((shard, ticket));
                 joint.parts = joint.parts.or(parts);
-                if joint.parts == Some(joint.told.len())
-                    && let Some(joint) = self.joints.remove(&origin)
-                {
-                    merge(&mut self.group, joint.batch);
-                    self.told.extend(joint.told);
-                }
+                self.hold(shard, Held { ticket, origin: Some(origin), batch });
             }
             Request::Fetch { shard, request } => self.fetches.push((shard, request)),
         }
+    }
+
+    fn hold(&mut self, shard: u8, changes: Held) {
+        if let Some(held) = self.held.get_mut(usize::from(shard)) {
+            held.push_back(changes);
+        }
+    }
+
+    /// Moves what can be committed into the group: of each shard all up to the first part with changes of a
+    /// joint that is not whole. What comes behind that may change the same rows again, and must not be there
+    /// without it. Parts without changes, which are all for messages with QoS 1, keep nobody waiting but
+    /// those who wait for the joint.
+    fn gather(&mut self) {
+        let cuts = self.cuts();
+        for ((shard, held), cut) in (0u8..).zip(&mut self.held).zip(cuts) {
+            for changes in held.drain(..cut) {
+                merge(&mut self.group, changes.batch);
+                let place = (shard, changes.ticket);
+                let Some(origin) = changes.origin else {
+                    self.told.push(place);
+                    continue;
+                };
+                let joint = self.joints.entry(origin).or_default();
+                joint.moved.push(place);
+                if joint.parts == Some(joint.moved.len())
+                    && let Some(joint) = self.joints.remove(&origin)
+                {
+                    self.told.extend(joint.moved);
+                }
+            }
+        }
+    }
+
+    /// How much of what is held of each shard can be committed.
+    fn cuts(&self) -> Vec<usize> {
+        let mut cuts: Vec<usize> = self.held.iter().map(VecDeque::len).collect();
+        let mut is_cut = !self.joints.is_empty();
+        while is_cut {
+            // A cut may have parted a joint of other shards that was whole before.
+            let mut inside: HashMap<(u8, u64), usize> = HashMap::new();
+            for (held, cut) in self.held.iter().zip(&cuts) {
+                for origin in held.iter().take(*cut).filter_map(|changes| changes.origin) {
+                    *inside.entry(origin).or_insert(0) += 1;
+                }
+            }
+            let is_whole = |origin| {
+                let Some(joint) = self.joints.get(&origin) else { return false };
+                let inside = inside.get(&origin).copied().unwrap_or(0);
+                joint.parts == Some(joint.moved.len() + inside)
+            };
+            is_cut = false;
+            for (held, cut) in self.held.iter().zip(&mut cuts) {
+                let cuts = |changes: &Held| {
+                    !changes.batch.is_empty() && changes.origin.is_some_and(|origin| !is_whole(origin))
+                };
+                if let Some(first) = held.iter().take(*cut).position(cuts) {
+                    *cut = first;
+                    is_cut = true;
+                }
+            }
+        }
+        cuts
     }
 
     fn commit(&mut self, now: Time) {
@@ -280,7 +342,8 @@ impl Scribe {
 
     /// Whether rows of a session's queue are still to be committed, so that reading them has to wait.
     fn is_pending(&self, session: u64) -> bool {
-        let waiting = self.joints.values().map(|joint| &joint.batch).chain([&self.group]);
+        let held = self.held.iter().flatten().map(|changes| &changes.batch);
+        let waiting = held.chain([&self.group]);
         let mut changes = waiting.flat_map(|batch| batch.iter());
         changes.any(|change| {
             matches!(change, Change::Put { table: Table::Queue, key, .. }

@@ -76,7 +76,13 @@ pub(crate) struct Sessions {
 impl Sessions {
     pub(crate) fn new(seed: u64) -> Self {
         let state = foldhash::fast::FixedState::with_seed(seed);
-        Self { slots: Vec::new(), free: Vec::new(), by_client_id: HashMap::with_hasher(state), stays: 0, stored: 0 }
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            by_client_id: HashMap::with_hasher(state),
+            stays: 0,
+            stored: 0,
+        }
     }
 
     #[inline]

@@ -19,9 +19,8 @@ pub(crate) struct SpilledRow {
 
 impl SpilledRow {
     pub(crate) fn new(row: u64, body: u64, size: usize, expires: Option<Time>) -> Self {
-        let expires = expires.map_or(u32::MAX, |at| {
-            u32::try_from(at.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)
-        });
+        let expires =
+            expires.map_or(u32::MAX, |at| u32::try_from(at.as_millis().div_ceil(1000)).unwrap_or(u32::MAX));
         Self { row, body, size: u32::try_from(size).unwrap_or(u32::MAX), expires }
     }
 

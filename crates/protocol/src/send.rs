@@ -299,12 +299,7 @@ impl<M: Kept> Connection<M> {
     }
 
     /// Sends the oldest PUBLISH again that has to be; `false` if there is none or the quota is used up.
-    fn resend_next(
-        &mut self,
-        now: Time,
-        out: &mut Vec<u8>,
-        watch: &mut impl FnMut(Pumped<'_, M>),
-    ) -> bool {
+    fn resend_next(&mut self, now: Time, out: &mut Vec<u8>, watch: &mut impl FnMut(Pumped<'_, M>)) -> bool {
         if self.send_quota.is_used_up() {
             return false;
         }

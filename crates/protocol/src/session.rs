@@ -160,9 +160,10 @@ impl<M> Session<M> {
 
     /// All messages that are kept, oldest first, and how far each has come.
     pub fn messages(&self) -> impl Iterator<Item = (&M, Progress)> {
-        let begun = self.outgoing.exchanges().filter_map(|exchange| {
-            Some((exchange.kept.as_ref()?, progress(exchange.stage, exchange.id)?))
-        });
+        let begun = self
+            .outgoing
+            .exchanges()
+            .filter_map(|exchange| Some((exchange.kept.as_ref()?, progress(exchange.stage, exchange.id)?)));
         begun.chain(self.outgoing.waiting.iter().map(|message| (message, Progress::Waiting)))
     }
 

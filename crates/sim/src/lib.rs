@@ -16,10 +16,18 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod client;
+mod disk;
 mod network;
+mod oracle;
+mod packet;
 mod random;
+mod run;
+mod workload;
 mod world;
 
 pub use network::{CAPACITY, Link};
 pub use random::Random;
+pub use run::{Failure, Plan};
+pub use workload::{Action, CLIENTS, Message, Step};
 pub use world::{World, config};

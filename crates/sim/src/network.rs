@@ -153,6 +153,18 @@ impl Wire {
     }
 }
 
+/// A socket on its way from shard to shard: closed like any other if the process dies meanwhile.
+struct Passing(Option<Link>);
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        if let Some(wire) = self.0.take() {
+            wire.cut();
+            wire.lock().broker_closed = true;
+        }
+    }
+}
+
 /// The sockets of one shard.
 #[derive(Default)]
 pub(crate) struct Net {
@@ -251,11 +263,12 @@ impl Sockets for Net {
     }
 
     fn detach(&mut self, connection: u32) -> Option<Detached> {
-        Some(Detached(Box::new(self.wires.remove(&connection)?)))
+        Some(Detached(Box::new(Passing(self.wires.remove(&connection)))))
     }
 
     fn adopt(&mut self, connection: u32, socket: Detached) -> io::Result<()> {
-        let wire = *socket.0.downcast::<Link>().map_err(|_| io::ErrorKind::InvalidInput)?;
+        let mut passing = *socket.0.downcast::<Passing>().map_err(|_| io::ErrorKind::InvalidInput)?;
+        let wire = passing.0.take().ok_or(io::ErrorKind::InvalidInput)?;
         wire.lock().watch();
         assert!(self.wires.insert(connection, wire).is_none(), "connection {connection} is in use");
         Ok(())

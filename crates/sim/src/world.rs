@@ -39,6 +39,8 @@ struct Inner {
     capacity: usize,
     /// How many turns are under way, one within the other.
     depth: usize,
+    /// For how many turns nothing is written to the store.
+    stalled: usize,
 }
 
 /// Sockets that let other shards have turns within the turn of this one, as threads would.
@@ -126,10 +128,11 @@ impl Writing {
     fn open(places: &mut [Place], store: Faulty) -> Self {
         let mut shards: Vec<Shard> = places.iter_mut().filter_map(|place| place.shard.take()).collect();
         let report = Box::new(|_: Report<'_>| {});
-        let (scribe, _) = match Shard::restore_all(&mut shards, Box::new(store), EPOCH, Box::new(|| {}), report) {
-            Ok(opened) => opened,
-            Err(error) => unreachable!("the store cannot be read: {error}"),
-        };
+        let (scribe, _) =
+            match Shard::restore_all(&mut shards, Box::new(store), EPOCH, Box::new(|| {}), report) {
+                Ok(opened) => opened,
+                Err(error) => unreachable!("the store cannot be read: {error}"),
+            };
         for (place, shard) in places.iter_mut().zip(shards) {
             place.shard = Some(shard);
         }
@@ -182,6 +185,7 @@ impl World {
             fragment: usize::MAX,
             capacity: CAPACITY,
             depth: 0,
+            stalled: 0,
         })))
     }
 
@@ -270,6 +274,7 @@ impl World {
             place.net.break_all();
         }
         inner.scribe = None;
+        inner.stalled = 0;
         inner.store = inner.store.take().map(|store| store.end_luckily());
     }
 
@@ -286,12 +291,21 @@ impl World {
         self.0.borrow().store.clone()
     }
 
+    /// The disk is slow: nothing is written for so many turns of the shards, or tries of one. Until then the
+    /// world may be at rest with something to write; 0 ends it.
+    pub fn stall_store(&self, turns: usize) {
+        self.0.borrow_mut().stalled = turns;
+    }
+
+    /// Whether the disk is slow at the moment.
+    pub fn is_stalled(&self) -> bool {
+        self.0.borrow().stalled > 0
+    }
+
     /// A new process: the shards of a broker with the same settings begin at the present time, in place of
     /// those that were there.
     pub fn start(&self) {
-        if !self.is_stopped() || self.0.borrow().scribe.is_some() {
-            self.kill();
-        }
+        self.kill();
         let mut inner = self.0.borrow_mut();
         let (mut shards, stopper) = Place::all(&inner.config, inner.now);
         inner.scribe = inner.store.clone().map(|store| Writing::open(&mut shards, store));
@@ -340,8 +354,9 @@ impl fmt::Debug for World {
 
 impl Inner {
     fn turn(&mut self) -> bool {
+        self.stalled = self.stalled.saturating_sub(1);
         let mut busy: Vec<usize> = (0..self.shards.len()).filter(|index| self.is_busy(*index)).collect();
-        if self.scribe.as_ref().is_some_and(|writing| self.has_to_write(writing)) {
+        if self.stalled == 0 && self.scribe.as_ref().is_some_and(|writing| self.has_to_write(writing)) {
             busy.push(self.shards.len());
         }
         if busy.is_empty() {
@@ -379,7 +394,8 @@ impl Inner {
     fn write(&mut self) {
         let Some(writing) = &mut self.scribe else { return };
         let due = writing.scribe.turn(Time::from_millis(self.now));
-        writing.due = due.map(|time| self.now.saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)));
+        writing.due =
+            due.map(|time| self.now.saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)));
     }
 
     fn is_busy(&self, index: usize) -> bool {
@@ -390,7 +406,7 @@ impl Inner {
 
     fn next_due(&self) -> Option<u64> {
         let running = self.shards.iter().filter(|place| place.shard.is_some());
-        let writing = self.scribe.as_ref().and_then(|writing| writing.due);
+        let writing = self.scribe.as_ref().filter(|_| self.stalled == 0).and_then(|writing| writing.due);
         running.filter_map(|place| place.due).chain(writing).min()
     }
 }

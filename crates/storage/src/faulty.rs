@@ -117,6 +117,19 @@ impl Faulty {
         self.end_with(|batches| batches)
     }
 
+    /// Kills the process: a new store with all that was written, of which the machine may still lose what was
+    /// not synced. A batch whose commit failed after writing is there too. This store stops.
+    #[must_use]
+    pub fn kill(&self) -> Self {
+        let mut inner = self.lock();
+        inner.stopped = Some(StoreError::Stopped { reason: "its process died".into() });
+        let (synced, unsynced) = (inner.synced.clone(), inner.unsynced.clone());
+        let mut visible = synced.clone();
+        unsynced.iter().for_each(|batch| visible.apply(batch));
+        let inner = Inner { synced, unsynced, visible, ..Inner::default() };
+        Self { inner: Arc::new(Mutex::new(inner)) }
+    }
+
     /// A new store with what was synced and as many of the batches behind it as `keep` says.
     fn end_with(&self, keep: impl FnOnce(usize) -> usize) -> Self {
         let mut inner = self.lock();

@@ -107,7 +107,15 @@ impl Shard {
             return;
         };
         if session.storage != 0 && (qos > QoS::AtMostOnce || self.stays_behind_gate(connection)) {
-            return self.send_recorded(number, connection, (qos, retain), identifiers, group, inbound, shapes);
+            return self.send_recorded(
+                number,
+                connection,
+                (qos, retain),
+                identifiers,
+                group,
+                inbound,
+                shapes,
+            );
         }
         let Some(client) = self.connections.get_mut(connection) else { return };
         let is_slow = client.pending() > self.config.output_budget;

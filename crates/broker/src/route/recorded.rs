@@ -59,14 +59,16 @@ impl Shard {
                 if identifiers.is_empty() && !aliases { shapes.get(form, inbound, now) } else { None };
             let publication = inbound.publication(qos, retain, identifiers);
             let keep = || {
-                message
-                    .map(|message| Delivery::new(message, qos, retain, identifiers, group).stored_at(row, body))
+                message.map(|message| {
+                    Delivery::new(message, qos, retain, identifiers, group).stored_at(row, body)
+                })
             };
             let after = waits.then(|| self.journal.ticket());
-            let send = |protocol: &mut colibri_protocol::Connection<Delivery>, out: &mut Vec<u8>| match &encoded {
-                Some(encoded) => protocol.send_encoded(encoded, keep, out, now),
-                None => protocol.send(&publication, keep, now, out),
-            };
+            let send =
+                |protocol: &mut colibri_protocol::Connection<Delivery>, out: &mut Vec<u8>| match &encoded {
+                    Some(encoded) => protocol.send_encoded(encoded, keep, out, now),
+                    None => protocol.send(&publication, keep, now, out),
+                };
             if gated {
                 let Some(sent) = self.write_after(connection, after, send) else { return };
                 sent

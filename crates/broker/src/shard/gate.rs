@@ -40,8 +40,11 @@ impl Gate {
     /// Lets packets through whose tickets are complete; says whether none is left.
     fn release(&mut self, out: &mut Vec<u8>, is_complete: impl Fn(Ticket) -> bool) -> bool {
         let mut length = 0;
-        while let Some((_, bytes)) = self.waits.pop_front_if(|(ticket, _)| is_complete(*ticket)) {
+        while let Some((ticket, bytes)) = self.waits.front()
+            && is_complete(*ticket)
+        {
             length += bytes;
+            self.waits.pop_front();
         }
         out.extend(self.bytes.drain(..length));
         self.waits.is_empty()

@@ -14,12 +14,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use colibri_codec::OwnedTopicFilter;
 use colibri_topics::GroupId;
 
+use super::journal::{Fetched, Ticket};
 use super::socket::Detached;
 use crate::authentication::Verdict;
 use crate::message::Message;
 use crate::metrics::Metrics;
 use crate::route::retained::Answer;
-use super::journal::{Fetched, Ticket};
 use crate::subscriber::{Options, Subscriber};
 
 /// How many operations may wait in an inbox before its senders stop reading from their clients. Chosen

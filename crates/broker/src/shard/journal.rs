@@ -7,8 +7,9 @@
 //! A message that other shards store too makes a *joint*, which is committed when the parts of all these
 //! shards have come, and the ticket waits for it. What a QoS 2 message changes is in the parts, so that it
 //! is either known under its Packet Identifier and in all queues, or nowhere. All else is in the main
-//! batches, which are handed in before the parts: as joints are committed later than what is handed in
-//! after them, nothing may be in them that is changed again before the ticket is complete.
+//! batches, which are handed in before the parts. What a shard hands in is committed in this order, so all
+//! that comes behind a part waits with it: it may change rows of the part again, as when a message that had
+//! to wait is sent.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::mem;
@@ -131,7 +132,12 @@ struct Open {
 impl Journal {
     /// The journal of a shard; numbers begin at `first` and are never those of another of the `shards`. Rows
     /// begin at `first_row`.
-    pub(crate) fn new(requests: Arc<Requests>, shard: u8, shards: u8, (first, first_row): (u64, u64)) -> Self {
+    pub(crate) fn new(
+        requests: Arc<Requests>,
+        shard: u8,
+        shards: u8,
+        (first, first_row): (u64, u64),
+    ) -> Self {
         let step = u64::from(shards);
         Self {
             requests: Some(requests),
@@ -313,9 +319,12 @@ impl Journal {
     /// Says whether further tickets are complete.
     pub(crate) fn advance(&mut self) -> bool {
         let before = self.complete;
-        while let Some(open) = self.open.pop_front_if(|open| open.waiting == 0) {
+        while let Some(open) = self.open.front()
+            && open.waiting == 0
+        {
             self.complete = open.ticket;
             self.open_bytes = self.open_bytes.saturating_sub(open.bytes);
+            self.open.pop_front();
         }
         self.complete > before
     }

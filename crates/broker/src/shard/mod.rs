@@ -312,8 +312,8 @@ impl Shard {
                     Ok(Some(peer)) => {
                         let number = self.begin_connection(peer);
                         let address = self.config.listeners.get(listener);
-                        let unsynced = address
-                            .is_some_and(|address| self.config.unsynced_listeners.contains(address));
+                        let unsynced =
+                            address.is_some_and(|address| self.config.unsynced_listeners.contains(address));
                         if let Some(client) = self.connections.get_mut(number) {
                             client.flags.unsynced = unsynced;
                         }

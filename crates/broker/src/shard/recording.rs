@@ -388,7 +388,8 @@ impl Shard {
         }
         let after = if gated { self.journal.pending() } else { None };
         self.answer_after(number, after, &answer);
-        if gated && let Some(gate) = self.connections.get_mut(number).and_then(|client| client.gate.as_mut()) {
+        if gated && let Some(gate) = self.connections.get_mut(number).and_then(|client| client.gate.as_mut())
+        {
             gate.holds_messages = true;
         }
         answer.clear();
@@ -472,4 +473,3 @@ pub(super) fn stored(message: &Message, epoch: u64) -> StoredMessage<'_> {
         payload: message.payload(),
     }
 }
-

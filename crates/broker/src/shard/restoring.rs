@@ -9,8 +9,8 @@ use colibri_codec::{OwnedTopicFilter, PacketId};
 use colibri_protocol::{Progress, Session, Time};
 use colibri_storage::records::{
     Counter, QueueBody, QueueRecord, QueueState, RetainedRecord, SessionRecord, StoredMessage,
-    SubscriptionRecord, body_key, decode_counter, encode_counter, parse_body_key, parse_queue_key, parse_received_key, parse_subscription_key,
-    queue_key,
+    SubscriptionRecord, body_key, decode_counter, encode_counter, parse_body_key, parse_queue_key,
+    parse_received_key, parse_subscription_key, queue_key,
 };
 use colibri_storage::{Batch, Rows, Store, StoreError, Table};
 use colibri_topics::GroupId;
@@ -61,7 +61,8 @@ impl Shard {
         let count = u8::try_from(shards.len()).unwrap_or(u8::MAX);
         for (number, shard) in (0u8..).zip(&mut *shards) {
             shard.epoch = epoch;
-            shard.journal = Journal::new(Arc::clone(&requests), number, count, (found.next_number, found.next_row));
+            shard.journal =
+                Journal::new(Arc::clone(&requests), number, count, (found.next_number, found.next_row));
         }
         for (client_id, session) in mem::take(&mut found.sessions) {
             if let Some(shard) = home_of(shards, &client_id) {
@@ -96,11 +97,7 @@ impl Shard {
         Ok((Scribe::new(requests, store, inboxes, durability, report), restored))
     }
 
-    fn restore_session(
-        &mut self,
-        client_id: &str,
-        found: FoundSession,
-    ) -> Result<(), StoreError> {
+    fn restore_session(&mut self, client_id: &str, found: FoundSession) -> Result<(), StoreError> {
         // A store with more sessions than a shard can have is that of another program.
         let Some(session) = self.sessions.create(client_id) else { return Ok(()) };
         let (queue, rows) = self.restore_queue(&found)?;
@@ -149,13 +146,16 @@ impl Shard {
         if let Some(FoundWill { mut message, message_expiry, delay, due_at }) = will {
             message.publisher = publisher;
             entry.will = Some(Box::new(Will { message: Arc::new(message), message_expiry, delay }));
-            let due = due_at.map_or(since.plus_seconds(delay), |at| time(at, self.epoch));
+            let due = due_at.map_or_else(|| since.plus_seconds(delay), |at| time(at, self.epoch));
             self.timers.set(due, Timer::WillDelay { session, stay });
         }
     }
 
     /// The messages of a session: those under way in memory, the others where they are in the store.
-    fn restore_queue(&mut self, found: &FoundSession) -> Result<(Session<Delivery>, Vec<SpilledRow>), StoreError> {
+    fn restore_queue(
+        &mut self,
+        found: &FoundSession,
+    ) -> Result<(Session<Delivery>, Vec<SpilledRow>), StoreError> {
         let mut queue = Session::new();
         let mut spilled = Vec::new();
         for id in &found.received {
@@ -360,8 +360,7 @@ impl Found {
                 },
                 QueueBody::Gone => (0, (0, None)),
             };
-            let in_memory =
-                record.state != QueueState::Waiting || record.group.is_some() || record.replayed;
+            let in_memory = record.state != QueueState::Waiting || record.group.is_some() || record.replayed;
             let value = in_memory.then(|| FetchedRow { row: value.to_vec(), body: None });
             let size = if record.replayed { 0 } else { size };
             session.rows.push(FoundRow { row, body, size, expires, value });
@@ -426,7 +425,8 @@ fn delivery(
         }
     };
     let identifiers: Vec<u32> = record.subscription_identifiers.iter().collect();
-    let group = record.group.and_then(|group| group.share()).map(|(share, behind)| GroupId::new(share, behind));
+    let group =
+        record.group.and_then(|group| group.share()).map(|(share, behind)| GroupId::new(share, behind));
     let mut delivery =
         Delivery::new(Arc::new(message), record.qos, record.retain, &identifiers, group.as_ref());
     delivery.replayed = record.replayed;

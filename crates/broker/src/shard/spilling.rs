@@ -99,7 +99,9 @@ impl Shard {
         let number = fetched.session;
         let Some(session) = self.sessions.get(number) else { return };
         // It may be another session by now, or its client gone again.
-        let Some(connection) = session.connection.filter(|_| session.storage == fetched.number) else { return };
+        let Some(connection) = session.connection.filter(|_| session.storage == fetched.number) else {
+            return;
+        };
         for (row, value) in fetched.rows {
             let Some(session) = self.sessions.get_mut(number) else { return };
             let Some(spilled) = &mut session.spilled else { break };

@@ -189,7 +189,8 @@ fn announce(broker: &Broker, shards: usize, files: u64, default_listener: bool, 
 
 /// Opens the store in the data directory.
 fn open_storage(directory: &Path) -> Result<Storage, String> {
-    let store = Disk::open(directory, DiskOptions::default()).map_err(|error| explain_store(directory, &error))?;
+    let store =
+        Disk::open(directory, DiskOptions::default()).map_err(|error| explain_store(directory, &error))?;
     let shown = directory.to_owned();
     let report = move |report: Report<'_>| {
         let line = match report {

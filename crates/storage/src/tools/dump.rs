@@ -97,7 +97,9 @@ fn queue(key: &[u8], value: &[u8]) -> Result<String, StoreError> {
     match record.state {
         QueueState::Waiting => line.push_str(", waiting"),
         QueueState::Sent(packet_id) => push(&mut line, format_args!("sent as {}", packet_id.get())),
-        QueueState::Released(packet_id, _) => push(&mut line, format_args!("released as {}", packet_id.get())),
+        QueueState::Released(packet_id, _) => {
+            push(&mut line, format_args!("released as {}", packet_id.get()))
+        }
     }
     push_if(&mut line, record.retain, "retain");
     push_if(&mut line, record.replayed, "replayed");

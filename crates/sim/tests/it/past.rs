@@ -1,0 +1,55 @@
+//! Every failure that the simulation has found, as the shortest run that showed it.
+
+use colibri_sim::{Action, Message, Plan, Step};
+
+/// The steps of a run, each with the number of turns behind it.
+fn run(seed: u64, shards: usize, steps: &[(Action, usize)]) {
+    let steps = steps.iter().map(|(action, turns)| Step { action: *action, turns: *turns }).collect();
+    assert_eq!(Plan { seed, shards, steps }.run(false), Ok(()));
+}
+
+/// A message that had to wait was sent while the joint with its row was not whole. The row as it was sent was
+/// committed alone, without the Packet Identifier that its publisher had used, and a kill made it come twice.
+#[test]
+fn a_qos_2_message_that_had_to_wait_is_not_stored_without_its_joint() {
+    run(
+        4187,
+        3,
+        &[
+            (Action::Publish(1, Message::new('t', 0, 1)), 33),
+            (Action::Publish(1, Message::new('t', 1, 2)), 3),
+            (Action::Read(1, 400), 5),
+            (Action::Publish(2, Message::new('r', 0, 1)), 5),
+            (Action::Publish(1, Message::new('t', 2, 2)), 0),
+            (Action::Answer(1, 2), 3),
+            (Action::Kill, 0),
+        ],
+    );
+}
+
+/// The same with a body that several queues share, which was in the joint: the row that spoke of it was alone
+/// in the store, and the broker did not start any more.
+#[test]
+fn a_row_is_not_stored_without_the_body_that_it_speaks_of() {
+    run(
+        9529,
+        2,
+        &[
+            (Action::Pass(100_000), 4),
+            (Action::LosePower(8_984_818_490_604_904_892), 5),
+            (Action::Start, 5),
+            (Action::Connect(4, false), 2),
+            (Action::Pass(100_000), 0),
+            (Action::Kill, 1),
+            (Action::Start, 3),
+            (Action::Pass(1_100), 1),
+            (Action::Connect(7, false), 3),
+            (Action::Pass(300), 45),
+            (Action::Pass(7_000), 3),
+            (Action::Settle, 3),
+            (Action::Connect(0, false), 5),
+            (Action::Publish(7, Message::new('r', 1, 2)), 2),
+            (Action::Kill, 1),
+        ],
+    );
+}
