@@ -178,8 +178,9 @@ impl Shard {
     /// Puts a message behind those that wait: in the store if the session is stored, and there alone if it
     /// need not be in memory.
     fn enqueue_here(&mut self, number: u32, delivery: Delivery) {
-        let Some(delivery) = self.record_waiting(number, delivery) else { return };
-        if let Some(queue) = self.queue_of_mut(number) {
+        if let Some(delivery) = self.record_waiting(number, delivery)
+            && let Some(queue) = self.queue_of_mut(number)
+        {
             queue.enqueue(delivery);
         }
         self.watch_expiry(number);
