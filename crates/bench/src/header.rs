@@ -43,13 +43,14 @@ impl Header {
     /// Reads it from a payload; `None` if it has none.
     #[inline]
     pub fn read(payload: &[u8]) -> Option<Self> {
-        let number = u128::from_be_bytes(*payload.first_chunk::<HEADER_LENGTH>()?);
-        let [magic, run, a, b, c, ..] = number.to_be_bytes();
+        let (head, rest) = payload.split_first_chunk::<8>()?;
+        let [magic, run, a, b, c, ..] = *head;
+        let (head, tail) = (u64::from_be_bytes(*head), u64::from_be_bytes(*rest.first_chunk::<8>()?));
         (magic == MAGIC).then(|| Self {
             run,
             stream: u32::from_be_bytes([0, a, b, c]),
-            sequence: low(number >> 48) & SEQUENCE_MASK,
-            due: low(number) & TIME_MASK,
+            sequence: (head << 16 | tail >> 48) & SEQUENCE_MASK,
+            due: tail & TIME_MASK,
         })
     }
 
@@ -60,11 +61,6 @@ impl Header {
         // The upper half of the circle is the future: the clocks of two machines differ.
         if age > TIME_MASK / 2 { 0 } else { age }
     }
-}
-
-/// The low half.
-const fn low(number: u128) -> u64 {
-    (number & u64::MAX as u128) as u64
 }
 
 #[cfg(test)]
@@ -88,7 +84,8 @@ mod tests {
     #[test]
     fn the_bytes_stand_in_the_order_of_the_fields() {
         let mut payload = [0; HEADER_LENGTH];
-        Header { run: 1, stream: 0x02_03_04, sequence: 0x05_06_07_08_09, due: 0x0A_0B_0C_0D_0E_0F }.write(&mut payload);
+        Header { run: 1, stream: 0x02_03_04, sequence: 0x05_06_07_08_09, due: 0x0A_0B_0C_0D_0E_0F }
+            .write(&mut payload);
         assert_eq!(payload, [0xC0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
     }
 

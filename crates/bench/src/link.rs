@@ -124,7 +124,8 @@ impl Link {
         let user_name = plan.user_name_of(self.number);
         let expiry = [Property::SessionExpiryInterval(plan.session_expiry)];
         let wants_expiry = plan.version.has_properties() && plan.session_expiry > 0;
-        let wrong = |error: &dyn std::fmt::Display| format!("the client id or user name cannot be used: {error}");
+        let wrong =
+            |error: &dyn std::fmt::Display| format!("the client id or user name cannot be used: {error}");
         let connect = Connect {
             version: plan.version,
             clean_start: plan.clean_start,

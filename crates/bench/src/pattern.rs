@@ -72,7 +72,9 @@ impl Pattern {
                 Some('u') => (Part::UserName, 1),
                 next => match random(behind) {
                     Some(found) => found,
-                    None => return Err(PatternError(format!("%{}", next.map_or(String::new(), String::from)))),
+                    None => {
+                        return Err(PatternError(format!("%{}", next.map_or(String::new(), String::from))));
+                    }
                 },
             };
             if !plain.is_empty() {
@@ -160,7 +162,9 @@ mod tests {
 
     #[test]
     fn what_is_no_placeholder_is_said() {
-        for (text, said) in [("%s", "'%s' is"), ("%", "'%' is"), ("%rand_0", "'%r' is"), ("%rand_", "'%r' is")] {
+        for (text, said) in
+            [("%s", "'%s' is"), ("%", "'%' is"), ("%rand_0", "'%r' is"), ("%rand_", "'%r' is")]
+        {
             let error = Pattern::parse(text).unwrap_err().to_string();
             assert!(error.starts_with(said), "{error}");
         }

@@ -193,14 +193,16 @@ impl Plan {
     /// What is wrong with the plan, if anything.
     ///
     /// # Errors
-    /// A sentence without its full stop.
+    /// A sentence without its full stop, which names the flag of the command line.
     pub fn check(&self) -> Result<(), String> {
         if self.connections() == 0 {
-            return Err("there is nobody to connect; raise the number of clients".to_owned());
+            return Err(
+                "there is nobody to connect; raise --count (-c), --publishers or --subscribers".to_owned()
+            );
         }
         if !(HEADER_LENGTH..=PAYLOAD_MAX).contains(&self.payload) {
             return Err(format!(
-                "a payload of {} bytes cannot be measured; it takes {HEADER_LENGTH} to {PAYLOAD_MAX}, for the \
+                "--size {} cannot be measured; a payload takes {HEADER_LENGTH} to {PAYLOAD_MAX} bytes, for the \
                  header that tells messages apart",
                 self.payload
             ));
@@ -217,15 +219,19 @@ impl Plan {
         if pairs > most {
             return Err(format!(
                 "{} publishers for {} subscribers are {pairs} streams to follow, and at most {most} are; take \
-                 fewer of either",
+                 fewer of either (--publishers, --subscribers)",
                 self.publishers, self.subscribers
             ));
         }
         if self.user_name.is_none() && self.password.is_some() && self.version < Version::V5 {
-            return Err("before 5.0 a password needs a user name".to_owned());
+            return Err("before 5.0 a password (-P) needs a user name (-u)".to_owned());
         }
-        if let Some(wrong) = self.addresses.iter().find(|address| address.is_ipv4() != self.server.is_ipv4()) {
-            return Err(format!("{wrong} cannot reach {}: they are of different kinds", self.server.ip()));
+        if let Some(wrong) = self.addresses.iter().find(|address| address.is_ipv4() != self.server.is_ipv4())
+        {
+            return Err(format!(
+                "--ifaddr {wrong} cannot reach {}: they are of different kinds",
+                self.server.ip()
+            ));
         }
         self.check_topics()
     }
@@ -233,20 +239,21 @@ impl Plan {
     fn check_topics(&self) -> Result<(), String> {
         if self.publishers > 0 {
             let topic = self.topic_of(0);
-            TopicName::new(&topic).map_err(|error| format!("the topic '{topic}' cannot be used: {error}"))?;
+            TopicName::new(&topic).map_err(|error| format!("--topic '{topic}' cannot be used: {error}"))?;
         }
         let receivers = if self.scenario == Scenario::Latency { self.publishers } else { self.subscribers };
         if receivers > 0 {
             for filter in self.filters_of(0) {
-                TopicFilter::new(&filter)
-                    .map_err(|error| format!("the filter '{filter}' cannot be used: {error}"))?;
+                TopicFilter::new(&filter).map_err(|error| {
+                    format!("the filter '{filter}' (--filter, or from --topic) cannot be used: {error}")
+                })?;
             }
         }
         if self.scenario == Scenario::Pair && self.topic.is_fixed() && self.publishers > 1 {
-            return Err("each pair needs a topic of its own; put %i into the topic".to_owned());
+            return Err("each pair needs a topic of its own; put %i into --topic".to_owned());
         }
         if self.scenario == Scenario::Latency && self.topic.is_fixed() && self.publishers > 1 {
-            return Err("each client needs a topic of its own; put %i into the topic".to_owned());
+            return Err("each client needs a topic of its own; put %i into --topic".to_owned());
         }
         Ok(())
     }
@@ -345,9 +352,9 @@ mod tests {
             change(&mut plan);
             plan.check().unwrap_err()
         };
-        assert!(wrong(|plan| plan.payload = 15).starts_with("a payload of 15 bytes"));
+        assert!(wrong(|plan| plan.payload = 15).starts_with("--size 15"));
         assert!(wrong(|plan| (plan.publishers, plan.subscribers) = (2_000, 501)).contains("1002000 streams"));
-        assert!(wrong(|plan| plan.topic = Pattern::parse("a/#").unwrap()).starts_with("the topic 'a/#'"));
+        assert!(wrong(|plan| plan.topic = Pattern::parse("a/#").unwrap()).starts_with("--topic 'a/#'"));
         assert!(wrong(|plan| (plan.publishers, plan.subscribers) = (0, 0)).starts_with("there is nobody"));
         assert!(wrong(|plan| plan.addresses = vec!["::1".parse().unwrap()]).contains("different kinds"));
         assert!(plan(Scenario::Fanout, 2, 2).check().is_ok());

@@ -96,7 +96,10 @@ impl Poller {
     }
 
     fn socket(&mut self, socket: usize) -> io::Result<&mut TcpStream> {
-        self.sockets.get_mut(socket).and_then(Option::as_mut).ok_or_else(|| io::ErrorKind::NotConnected.into())
+        self.sockets
+            .get_mut(socket)
+            .and_then(Option::as_mut)
+            .ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 }
 

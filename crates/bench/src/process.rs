@@ -61,10 +61,7 @@ mod tests {
     fn a_name_with_brackets_and_blanks_does_no_harm() {
         let stat = "42 (a ) b) S 1 42 42 0 -1 4194560 1 0 0 0 250 50 0 0 20 0 1 0 5 1 2";
         let status = "Name:\ta ) b\nVmRSS:\t    1024 kB\n";
-        assert_eq!(
-            Usage::parse(stat, status),
-            Some(Usage { cpu_micros: 3_000_000, resident: 1_048_576 })
-        );
+        assert_eq!(Usage::parse(stat, status), Some(Usage { cpu_micros: 3_000_000, resident: 1_048_576 }));
     }
 
     #[test]

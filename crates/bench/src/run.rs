@@ -12,6 +12,7 @@ use crate::latency::Latencies;
 use crate::plan::{Plan, Scenario};
 use crate::process::Usage;
 use crate::report::{Measured, Report, Sample, thin_out};
+use crate::schedule::Schedule;
 use crate::tally::{Counters, Phase, Tally, lock};
 use crate::worker::{Worker, WorkerError};
 
@@ -19,6 +20,8 @@ use crate::worker::{Worker, WorkerError};
 const LOOK: Duration = Duration::from_millis(10);
 /// How long the threads have to hand over their histograms; they wait less than that.
 const HAND_OVER: u64 = 10_000_000;
+/// How long after the measurement what was due in it is still sent.
+const GRACE: u64 = 100_000_000;
 /// Publishing begins this long after all are connected, so that all threads begin together.
 const RUN_UP: u64 = 30_000_000;
 
@@ -157,6 +160,8 @@ impl<'a> Watch<'a> {
     }
 
     fn conduct(&mut self, threads: &Threads<'_>) -> Result<(), Failure> {
+        self.begun = self.look();
+        self.tally.connect_start.store(self.begun.at, Ordering::Release);
         let all = u64::from(self.plan.connections());
         self.wait(threads, |look, _| look.counters.ready + look.counters.failed >= all);
         self.connected = self.look();
@@ -187,9 +192,15 @@ impl<'a> Watch<'a> {
         let messages = self.plan.messages.unwrap_or(u64::MAX);
         let patience = nanos(self.plan.drain);
         let limited = self.plan.messages.is_some();
+        let due = self.plan.rate.map_or(0, |rate| Schedule::new(start, rate).due_by(until)).min(messages);
         self.wait(threads, |look, quiet| {
             let gone = look.counters.dropped >= look.counters.ready;
-            look.at >= until || gone || look.counters.sent >= messages || limited && quiet > patience
+            // What became due at the last moment is not to go unsent for that.
+            let all_sent = look.counters.sent >= due || look.at >= until.saturating_add(GRACE);
+            look.at >= until && all_sent
+                || gone
+                || look.counters.sent >= messages
+                || limited && quiet > patience
         });
         let mut last = self.look();
         // In what came early there was nothing to wait for.
@@ -309,7 +320,10 @@ impl<'a> Watch<'a> {
         let counters = self.tally.counters();
         let lost = match (self.plan.scenario, self.plan.qos) {
             (Scenario::Share, _) => {
-                let missed = |(tracker, sent): (&std::sync::Mutex<crate::tracker::Tracker>, &std::sync::atomic::AtomicU64)| {
+                let missed = |(tracker, sent): (
+                    &std::sync::Mutex<crate::tracker::Tracker>,
+                    &std::sync::atomic::AtomicU64,
+                )| {
                     sent.load(Ordering::Acquire).saturating_sub(lock(tracker).unique())
                 };
                 self.tally.group.iter().zip(&self.tally.sent).map(missed).sum()

@@ -55,7 +55,10 @@ mod tests {
     #[test]
     fn events_are_spread_evenly_and_never_drift() {
         let schedule = Schedule::new(5, 3_000);
-        assert_eq!([0, 1, 2, 3].map(|number| schedule.due(number)), [5, 333_333_338, 666_666_671, 1_000_000_005]);
+        assert_eq!(
+            [0, 1, 2, 3].map(|number| schedule.due(number)),
+            [5, 333_333_338, 666_666_671, 1_000_000_005]
+        );
         assert_eq!(schedule.due(3 * 86_400 * 365), 5 + 86_400 * 365 * 1_000_000_000);
     }
 

@@ -293,18 +293,21 @@ mod tests {
                 assert_eq!(scaled.notes.iter().filter(|note| note.contains("files")).count(), 0);
             }
         }
-        let fanout = cases(Scale::Enterprise)[2].scaled(([127, 0, 0, 1], 1883).into(), 20_000, Duration::from_secs(1));
+        let fanout =
+            cases(Scale::Enterprise)[2].scaled(([127, 0, 0, 1], 1883).into(), 20_000, Duration::from_secs(1));
         assert_eq!(fanout.plan.rate.unwrap() * fanout.plan.deliveries(), 250_000_000);
         assert_eq!(fanout.plan.filters_of(7).len(), 5);
     }
 
     #[test]
     fn with_too_few_files_it_shrinks_in_proportion_and_says_so() {
-        let p2p = cases(Scale::Enterprise)[1].scaled(([127, 0, 0, 1], 1883).into(), 20_064, Duration::from_secs(1));
+        let p2p =
+            cases(Scale::Enterprise)[1].scaled(([127, 0, 0, 1], 1883).into(), 20_064, Duration::from_secs(1));
         assert_eq!((p2p.plan.publishers, p2p.plan.subscribers), (10_000, 10_000));
         assert_eq!(p2p.plan.rate, Some(10_000_000));
         assert!(p2p.notes[0].starts_with("20000 connections instead of 100000"), "{:?}", p2p.notes);
-        let share = cases(Scale::Enterprise)[3].scaled(([127, 0, 0, 1], 1883).into(), 1_074, Duration::from_secs(1));
+        let share =
+            cases(Scale::Enterprise)[3].scaled(([127, 0, 0, 1], 1883).into(), 1_074, Duration::from_secs(1));
         assert_eq!((share.plan.publishers, share.plan.subscribers), (1_000, 10));
         assert_eq!(share.plan.filters_of(1), ["$share/benchmark/test/#"]);
     }

@@ -100,7 +100,8 @@ pub(crate) struct Tally {
     /// Microseconds since 1970 at the origin.
     origin_micros: u64,
     phase: AtomicU8,
-    /// When publishing begins, in nanoseconds since the origin.
+    /// When connecting and publishing begin, in nanoseconds since the origin.
+    pub(crate) connect_start: AtomicU64,
     pub(crate) start: AtomicU64,
     /// What is due in between is measured; nanoseconds since the origin.
     pub(crate) measured_from: AtomicU64,
@@ -125,6 +126,7 @@ impl Tally {
             origin: Instant::now(),
             origin_micros: u64::try_from(since_1970.as_micros()).unwrap_or(0),
             phase: AtomicU8::new(Phase::Connecting as u8),
+            connect_start: AtomicU64::new(u64::MAX),
             start: AtomicU64::new(u64::MAX),
             measured_from: AtomicU64::new(u64::MAX),
             measured_until: AtomicU64::new(u64::MAX),

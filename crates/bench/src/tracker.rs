@@ -97,7 +97,8 @@ mod tests {
         use Arrival::{Duplicate, InOrder, OutOfOrder};
         let (tracker, arrivals) = arrivals(&[0, 5, 3, 3, 1, 2, 4, 4, 5, 0], 8);
         let expected = [
-            InOrder, InOrder, OutOfOrder, Duplicate, OutOfOrder, OutOfOrder, OutOfOrder, Duplicate, Duplicate, Duplicate,
+            InOrder, InOrder, OutOfOrder, Duplicate, OutOfOrder, OutOfOrder, OutOfOrder, Duplicate,
+            Duplicate, Duplicate,
         ];
         assert_eq!(arrivals, expected);
         assert_eq!((tracker.unique(), tracker.missing()), (6, 0));

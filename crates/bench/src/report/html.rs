@@ -39,7 +39,9 @@ fn percentiles(out: &mut String, report: &Report) {
     if report.curve.is_empty() {
         return;
     }
-    out.push_str("<details><summary>Percentiles</summary><table><tr><th>percent</th><th>microseconds</th></tr>\n");
+    out.push_str(
+        "<details><summary>Percentiles</summary><table><tr><th>percent</th><th>microseconds</th></tr>\n",
+    );
     for (percent, micros) in &report.curve {
         put(out, format_args!("<tr><td>{percent}</td><td>{micros}</td></tr>\n"));
     }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Report, Sample};
 use crate::latency::Summary;
+use crate::plan::Plan;
 
 /// Reports as one JSON document: an object for one run, a list in an object for several.
 pub fn json(reports: &[(String, Report)]) -> String {
@@ -21,25 +22,7 @@ fn one(name: &str, report: &Report) -> Value {
     json!({
         "name": name,
         "scenario": report.scenario.name(),
-        "plan": {
-            "server": plan.server.to_string(),
-            "version": plan.version.to_string(),
-            "publishers": plan.publishers,
-            "subscribers": plan.subscribers,
-            "idle": plan.idle,
-            "qos": plan.qos.number(),
-            "retain": plan.retain,
-            "clean_start": plan.clean_start,
-            "keep_alive_seconds": plan.keep_alive,
-            "payload_bytes": plan.payload,
-            "in_flight": plan.in_flight,
-            "messages_per_second": plan.rate.map(thousandths),
-            "connections_per_second": plan.connect_rate.map(thousandths),
-            "messages": plan.messages,
-            "warm_up_seconds": plan.warm_up.as_secs_f64(),
-            "duration_seconds": plan.duration.as_secs_f64(),
-            "threads": plan.threads,
-        },
+        "plan": planned(&report.plan),
         "interrupted": report.interrupted,
         "faults": report.faults(),
         "connections": {
@@ -90,6 +73,28 @@ fn one(name: &str, report: &Report) -> Value {
             "cpu_us_per_message": report.own_cpu_per_message(),
         },
         "samples": report.samples.iter().map(sample).collect::<Vec<_>>(),
+    })
+}
+
+fn planned(plan: &Plan) -> Value {
+    json!({
+    "server": plan.server.to_string(),
+    "version": plan.version.to_string(),
+    "publishers": plan.publishers,
+    "subscribers": plan.subscribers,
+    "idle": plan.idle,
+    "qos": plan.qos.number(),
+    "retain": plan.retain,
+    "clean_start": plan.clean_start,
+    "keep_alive_seconds": plan.keep_alive,
+    "payload_bytes": plan.payload,
+    "in_flight": plan.in_flight,
+    "messages_per_second": plan.rate.map(thousandths),
+    "connections_per_second": plan.connect_rate.map(thousandths),
+    "messages": plan.messages,
+    "warm_up_seconds": plan.warm_up.as_secs_f64(),
+    "duration_seconds": plan.duration.as_secs_f64(),
+    "threads": plan.threads,
     })
 }
 

@@ -16,6 +16,9 @@ use crate::tally;
 /// How many samples are kept: of a longer run every second one goes, again and again.
 const SAMPLES_MAX: usize = 1200;
 
+/// Less processor time than this, in microseconds, says nothing: it is five steps of the system's count.
+const CPU_LEAST: u64 = 50_000;
+
 /// What was counted in a whole run, warm-up included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -182,7 +185,8 @@ impl Report {
         })
     }
 
-    /// Processor time of the server per message, in microseconds.
+    /// Processor time of the server per message, in microseconds; `None` if it was too little to tell, since
+    /// the system counts in steps of ten milliseconds.
     pub fn cpu_per_message(&self) -> Option<f64> {
         self.per_message(self.measured?.target_cpu_micros?)
     }
@@ -195,15 +199,15 @@ impl Report {
     #[allow(clippy::cast_precision_loss, reason = "fifteen digits are enough")]
     fn per_message(&self, micros: u64) -> Option<f64> {
         let messages = self.measured_messages();
-        (messages > 0).then(|| micros as f64 / messages as f64)
+        (messages > 0 && micros >= CPU_LEAST).then(|| micros as f64 / messages as f64)
     }
 
     /// Processor time of the server per connection that was accepted, in microseconds.
     #[allow(clippy::cast_precision_loss, reason = "fifteen digits are enough")]
     pub fn cpu_per_connection(&self) -> Option<f64> {
         let connected = self.counters.connected;
-        (connected > 0).then_some(())?;
-        Some(self.connect_cpu_micros? as f64 / connected as f64)
+        let micros = self.connect_cpu_micros.filter(|micros| connected > 0 && *micros >= CPU_LEAST)?;
+        Some(micros as f64 / connected as f64)
     }
 
     /// By how much the memory of the server grew for each connection, in bytes.

@@ -53,14 +53,20 @@ pub(super) fn plot(title: &str, across: &str, ticks: &[(f64, String)], lines: &[
     let ticks = if ticks.is_empty() { &own[..] } else { ticks };
     for (x, label) in ticks {
         let (x, y) = (scale.x(*x), HEIGHT - 10.0);
-        write_in(&mut out, format_args!("<text x=\"{x:.1}\" y=\"{y}\" text-anchor=\"middle\">{label}</text>\n"));
+        write_in(
+            &mut out,
+            format_args!("<text x=\"{x:.1}\" y=\"{y}\" text-anchor=\"middle\">{label}</text>\n"),
+        );
     }
     for (line, colour) in lines.iter().zip(COLOURS) {
         let path: Vec<String> =
             line.points.iter().map(|(x, y)| format!("{:.1},{:.1}", scale.x(*x), scale.y(*y))).collect();
         write_in(
             &mut out,
-            format_args!("<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.5\" points=\"{}\"/>\n", path.join(" ")),
+            format_args!(
+                "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.5\" points=\"{}\"/>\n",
+                path.join(" ")
+            ),
         );
     }
     out.push_str("</svg>\n<p class=\"key\">");
@@ -101,10 +107,15 @@ impl Scale {
     /// The values that are marked, and what is written beside them.
     fn marks(&self) -> Vec<(f64, String)> {
         match self.axis {
-            Axis::Linear => [0.0, 0.25, 0.5, 0.75, 1.0].map(|part| (part * self.highest, short(part * self.highest))).to_vec(),
+            Axis::Linear => [0.0, 0.25, 0.5, 0.75, 1.0]
+                .map(|part| (part * self.highest, short(part * self.highest)))
+                .to_vec(),
             Axis::Logarithmic => {
                 let powers = (0..10).map(|power| 10f64.powi(power));
-                powers.take_while(|power| *power <= self.highest.max(10.0)).map(|power| (power, short(power))).collect()
+                powers
+                    .take_while(|power| *power <= self.highest.max(10.0))
+                    .map(|power| (power, short(power)))
+                    .collect()
             }
         }
     }

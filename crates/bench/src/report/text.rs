@@ -77,7 +77,11 @@ impl Report {
             self.received_per_second()
         )?;
         if self.latency.count > 0 {
-            let what = if self.plan.rate.is_some() { "from when it was due" } else { "from when it was sent" };
+            let what = match (self.scenario, self.plan.rate) {
+                (Scenario::Sub, _) => "from when it was due by the clock of the sender",
+                (_, Some(_)) => "from when it was due",
+                (_, None) => "from when it was sent: as many are under way as may be",
+            };
             writeln!(f, "latency       {}\n              {what}", Line(&self.latency))?;
         }
         if self.lateness.count > 0 {
@@ -105,7 +109,9 @@ impl Report {
             writeln!(f)?;
         }
         if let Some(micros) = own {
-            writeln!(f, "this program  {micros:.3} us per message")?;
+            let busy = self.plan.rate.is_some() && self.plan.spin;
+            let busy = if busy { ", waiting for the next to become due included (--no-spin)" } else { "" };
+            writeln!(f, "this program  {micros:.3} us per message{busy}")?;
         }
         Ok(())
     }

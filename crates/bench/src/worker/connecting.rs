@@ -1,5 +1,6 @@
 //! Opening the connections of a thread, at their rate.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::{WAIT_MAX, WAIT_MIN, Worker, plain, time};
@@ -9,8 +10,11 @@ use crate::schedule::Schedule;
 impl Worker<'_> {
     /// Opens what is due, and says how long to wait.
     pub(super) fn open_due(&mut self, now: u64) -> Duration {
-        // The clock of a run begins with it.
-        let schedule = self.plan.connect_rate.map(|rate| Schedule::new(0, rate));
+        let start = self.tally.connect_start.load(Ordering::Acquire);
+        if now < start {
+            return WAIT_MIN;
+        }
+        let schedule = self.plan.connect_rate.map(|rate| Schedule::new(start, rate));
         let most = (self.plan.connecting / self.plan.threads.max(1)).max(1);
         while let Some(link) = self.links.get(self.next_to_open) {
             let due = match schedule {

@@ -74,7 +74,13 @@ pub(crate) struct Figures {
 
 impl<'a> Worker<'a> {
     /// The `number`th thread of a run.
-    pub(crate) fn new(plan: &'a Plan, tally: &'a Tally, lane: &'a Lane, number: u32, run: u8) -> Result<Self, WorkerError> {
+    pub(crate) fn new(
+        plan: &'a Plan,
+        tally: &'a Tally,
+        lane: &'a Lane,
+        number: u32,
+        run: u8,
+    ) -> Result<Self, WorkerError> {
         let mine = |count: u32| (number..count).step_by(plan.threads.max(1) as usize);
         let mut links: Vec<Link> = mine(plan.subscribers).map(|at| Link::subscriber(plan, at)).collect();
         let first_publisher = links.len();
@@ -133,12 +139,8 @@ impl<'a> Worker<'a> {
             self.lane.publish(self.figures.counters);
             let wait = if self.unread.is_empty() { wait } else { Duration::ZERO };
             self.poller.wait(wait, &mut ready)?;
-            let idle = ready.is_empty();
             self.take_in(&mut ready);
             self.flush();
-            if idle && wait.is_zero() && self.unread.is_empty() {
-                std::thread::yield_now();
-            }
         }
         self.finish();
         Ok(())

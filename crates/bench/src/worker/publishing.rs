@@ -143,11 +143,27 @@ impl Worker<'_> {
         }
     }
 
+    /// Notes all that was due by `now`, though it will not be sent any more.
+    fn catch_up(&mut self, schedule: Schedule, now: u64) {
+        let until = self.tally.measured_until.load(Ordering::Acquire).min(now);
+        for index in self.publishers.iter().copied() {
+            if let Some(publisher) = self.links.get_mut(index).and_then(|link| link.publisher.as_mut()) {
+                let limit = limit(self.plan, publisher.stream);
+                while publisher.owed < limit
+                    && schedule.due_in_turn(publisher.owed, publisher.stream, self.plan.publishers) < until
+                {
+                    publisher.owed += 1;
+                }
+            }
+        }
+    }
+
     /// Counts what was due and could not be sent, with the latency that it has by now: it would have been
     /// longer.
     pub(super) fn stop_publishing(&mut self, now: u64) {
         self.publishing = false;
         let Some(schedule) = self.schedule else { return };
+        self.catch_up(schedule, now);
         let streams = self.plan.publishers;
         for publisher in self.links.iter().filter_map(|link| link.publisher.as_ref()) {
             self.figures.counters.unsent += publisher.owed - publisher.sent;
@@ -184,13 +200,11 @@ fn fill(link: &mut Link, plan: &Plan, tally: &Tally, schedule: Option<Schedule>,
         if link.out.len() - link.written >= OUT_MAX {
             return Held::Output;
         }
-        let due = schedule.map_or(now, |schedule| schedule.due_in_turn(publisher.sent, stream, plan.publishers));
+        let due =
+            schedule.map_or(now, |schedule| schedule.due_in_turn(publisher.sent, stream, plan.publishers));
         let start = link.out.len();
-        let encoded = Encoded {
-            bytes: &publisher.packet,
-            packet_id_offset: publisher.packet_id_offset,
-            qos: plan.qos,
-        };
+        let encoded =
+            Encoded { bytes: &publisher.packet, packet_id_offset: publisher.packet_id_offset, qos: plan.qos };
         match link.connection.send_encoded(&encoded, || None, &mut link.out, time(now)) {
             Sent::Written(id) => {
                 if let Some(id) = id.filter(|_| keeps_due) {

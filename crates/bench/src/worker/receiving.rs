@@ -120,9 +120,8 @@ impl Worker<'_> {
 
     fn act(&mut self, index: usize, outcome: Outcome, now: u64) -> Result<(), String> {
         let Some(link) = self.links.get_mut(index) else { return Ok(()) };
-        if outcome.accepted && !link.subscribe(self.plan, time(now))? {
-            self.on_ready(index, now);
-        } else if outcome.subscribed {
+        let waits_for_suback = outcome.accepted && link.subscribe(self.plan, time(now))?;
+        if outcome.accepted && !waits_for_suback || outcome.subscribed {
             self.on_ready(index, now);
         }
         if outcome.room {
@@ -175,7 +174,9 @@ fn on_frame(
             }
             outcome.subscribed = true;
         }
-        Event::Disconnect(disconnect) => return Err(format!("the server said goodbye: {}", disconnect.reason)),
+        Event::Disconnect(disconnect) => {
+            return Err(format!("the server said goodbye: {}", disconnect.reason));
+        }
         Event::Auth(_) => return Err("the server asks for an extended authentication".to_owned()),
         Event::Handled
         | Event::Publish(_)

@@ -34,7 +34,7 @@ enum Command {
     /// Tests which statements of the standards a server keeps.
     Conformance(conformance::Options),
     /// Puts load on a server and says what was lost, late or refused, and what it cost.
-    Bench(bench::Options),
+    Bench(Box<bench::Options>),
     /// Speaks MQTT packet by packet and shows every byte.
     Shell(shell::Options),
 }

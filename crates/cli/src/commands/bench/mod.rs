@@ -95,7 +95,10 @@ fn show(progress: &Progress, live: bool) {
         line.push_str(&format!(", {failed} failed"));
     }
     if sent + received > 0 {
-        line.push_str(&format!(", {:.0}/s sent, {:.0}/s received", sample.sent_per_second, sample.received_per_second));
+        line.push_str(&format!(
+            ", {:.0}/s sent, {:.0}/s received",
+            sample.sent_per_second, sample.received_per_second
+        ));
     }
     if sample.max > 0 {
         line.push_str(&format!(", p50 {} us, p99 {} us", sample.p50, sample.p99));
@@ -139,7 +142,8 @@ fn suite(options: &Suite) -> Result<bool, Wrong> {
     for case in chosen {
         let mut scaled = case.scaled(server, files, Duration::from_secs_f64(seconds));
         plans::common(&mut scaled.plan, common, seconds).map_err(Wrong::Usage)?;
-        let heading = format!("\n{}\nscaled: {}\n{}", case.name, scaled.notes.join("; "), case.published_text());
+        let heading =
+            format!("\n{}\nscaled: {}\n{}", case.name, scaled.notes.join("; "), case.published_text());
         print(&heading)?;
         preface.push_str(&heading);
         let report = carry_out(&scaled.plan, &stop, common)?;

@@ -205,13 +205,13 @@ pub(crate) struct Common {
     #[arg(long, value_name = "ADDRESSES", value_delimiter = ',')]
     pub(crate) ifaddr: Vec<IpAddr>,
     /// Seconds that are measured; with --limit until all is sent [default: 10; suite: 30]
-    #[arg(long, value_name = "SECS", value_parser = seconds)]
+    #[arg(long, value_name = "SECS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) duration: Option<f64>,
     /// Seconds before that
-    #[arg(long, value_name = "SECS", default_value = "1", value_parser = seconds)]
+    #[arg(long, value_name = "SECS", default_value = "1", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) warm_up: f64,
     /// Seconds without any message after which the rest is lost
-    #[arg(long, value_name = "SECS", default_value = "3", value_parser = seconds)]
+    #[arg(long, value_name = "SECS", default_value = "3", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) drain: f64,
     /// Threads [default: a quarter of the processors, one at least]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=64))]
@@ -223,7 +223,7 @@ pub(crate) struct Common {
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) pid: Option<u32>,
     /// Seconds between two lines of progress
-    #[arg(long, value_name = "SECS", default_value = "1", value_parser = seconds)]
+    #[arg(long, value_name = "SECS", default_value = "1", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) every: f64,
     /// No progress
     #[arg(long)]

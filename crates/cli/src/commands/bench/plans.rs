@@ -61,7 +61,9 @@ pub(super) fn crowd(scenario: Scenario, options: &Crowd) -> Result<Plan, String>
     traffic(&mut plan, &options.traffic);
     common(&mut plan, &options.common, duration(&options.traffic))?;
     if scenario == Scenario::Share && plan.version < Version::V5 {
-        eprintln!("colibri bench: shared subscriptions are of 5.0; whether the server has them before is its own matter");
+        eprintln!(
+            "colibri bench: shared subscriptions are of 5.0; whether the server has them before is its own matter"
+        );
     }
     Ok(plan)
 }
@@ -112,11 +114,13 @@ pub(super) fn common(plan: &mut Plan, options: &Common, duration: f64) -> Result
     plan.interval = span(options.every.max(0.1));
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let processors = u32::try_from(processors).unwrap_or(u32::MAX);
-    plan.threads = options.threads.unwrap_or((processors / 4).clamp(1, 16));
+    plan.threads = options.threads.unwrap_or_else(|| (processors / 4).clamp(1, 16));
     plan.spin = !options.no_spin && plan.threads < processors;
     plan.pid = options.pid;
     if let Some(pid) = options.pid.filter(|pid| colibri_bench::Usage::of(*pid).is_none()) {
-        return Err(format!("--pid {pid}: /proc tells nothing about such a process; give that of the server"));
+        return Err(format!(
+            "--pid {pid}: /proc tells nothing about such a process; give that of the server"
+        ));
     }
     plan.check()
 }
