@@ -35,8 +35,9 @@ pub(crate) enum Receiver {
 /// What an arriving message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It was expected.
-    Expected(Arrival),
+    /// It was expected. By how much the stream has come on: messages that were skipped count, so that what a
+    /// server loses does not hold up the publisher for ever.
+    Expected(Arrival, u64),
     /// It is of this run and meant for another.
     Misrouted,
     /// It is not of this run.
@@ -67,11 +68,11 @@ impl Receiver {
         match self {
             Self::Nobody | Self::Anyone(_) => Verdict::Foreign,
             Self::Own(stream, tracker) if *stream == header.stream => {
-                Verdict::Expected(tracker.arrived(header.sequence, GAPS_MAX))
+                take(tracker, header.sequence, GAPS_MAX)
             }
             Self::Own(..) => Verdict::Misrouted,
             Self::All(trackers) => match trackers.get_mut(header.stream as usize) {
-                Some(tracker) => Verdict::Expected(tracker.arrived(header.sequence, GAPS_MAX)),
+                Some(tracker) => take(tracker, header.sequence, GAPS_MAX),
                 None => Verdict::Foreign,
             },
             Self::Share(next) => shared(next, header, group),
@@ -95,13 +96,20 @@ impl Receiver {
     }
 }
 
+#[inline]
+fn take(tracker: &mut Tracker, sequence: u64, gaps_max: usize) -> Verdict {
+    let before = tracker.next();
+    let arrival = tracker.arrived(sequence, gaps_max);
+    Verdict::Expected(arrival, tracker.next() - before)
+}
+
 fn stranger(streams: &mut HashMap<(u8, u32), Tracker>, header: &Header) -> Verdict {
     let key = (header.run, header.stream);
     if streams.len() >= STRANGERS_MAX && !streams.contains_key(&key) {
         return Verdict::Foreign;
     }
     let tracker = streams.entry(key).or_insert_with(|| Tracker::starting_at(header.sequence));
-    Verdict::Expected(tracker.arrived(header.sequence, GAPS_MAX))
+    take(tracker, header.sequence, GAPS_MAX)
 }
 
 /// Whether a message came twice is known to the group, whether it came out of order to each member.
@@ -110,15 +118,16 @@ fn shared(next: &mut [u32], header: &Header, group: &[Mutex<Tracker>]) -> Verdic
     let (Some(next), Some(tracker)) = (next.get_mut(stream), group.get(stream)) else {
         return Verdict::Foreign;
     };
-    if lock(tracker).arrived(header.sequence, SHARED_GAPS_MAX) == Arrival::Duplicate {
-        return Verdict::Expected(Arrival::Duplicate);
-    }
+    let advance = match take(&mut lock(tracker), header.sequence, SHARED_GAPS_MAX) {
+        Verdict::Expected(Arrival::InOrder | Arrival::OutOfOrder, advance) => advance,
+        other => return other,
+    };
     let sequence = u32::try_from(header.sequence).unwrap_or(u32::MAX);
     if sequence < *next {
-        return Verdict::Expected(Arrival::OutOfOrder);
+        return Verdict::Expected(Arrival::OutOfOrder, advance);
     }
     *next = sequence.saturating_add(1);
-    Verdict::Expected(Arrival::InOrder)
+    Verdict::Expected(Arrival::InOrder, advance)
 }
 
 #[cfg(test)]
@@ -144,7 +153,7 @@ mod tests {
     #[test]
     fn what_was_meant_for_another_is_misrouted() {
         let mut own = receiver(Scenario::Pair, 3);
-        assert_eq!(own.arrived(&header(5, 1, 0), 5, &[]), Verdict::Expected(Arrival::InOrder));
+        assert_eq!(own.arrived(&header(5, 1, 0), 5, &[]), Verdict::Expected(Arrival::InOrder, 1));
         assert_eq!(own.arrived(&header(5, 2, 0), 5, &[]), Verdict::Misrouted);
         assert_eq!(own.arrived(&header(6, 1, 1), 5, &[]), Verdict::Foreign);
         let sent = [0, 4, 0].map(AtomicU64::new);
@@ -154,7 +163,7 @@ mod tests {
     #[test]
     fn a_receiver_of_all_misses_all_that_does_not_come() {
         let mut all = receiver(Scenario::Fanout, 2);
-        assert_eq!(all.arrived(&header(5, 1, 1), 5, &[]), Verdict::Expected(Arrival::InOrder));
+        assert_eq!(all.arrived(&header(5, 1, 1), 5, &[]), Verdict::Expected(Arrival::InOrder, 2));
         assert_eq!(all.arrived(&header(5, 2, 0), 5, &[]), Verdict::Foreign);
         assert_eq!(all.lost(&[2, 2].map(AtomicU64::new)), 3);
     }
@@ -167,11 +176,11 @@ mod tests {
             let member = if first { &mut one } else { &mut two };
             member.arrived(&header(5, 0, sequence), 5, &group)
         };
-        assert_eq!(arrived(true, 1), Verdict::Expected(Arrival::InOrder));
-        assert_eq!(arrived(false, 0), Verdict::Expected(Arrival::InOrder));
-        assert_eq!(arrived(false, 1), Verdict::Expected(Arrival::Duplicate));
-        assert_eq!(arrived(true, 4), Verdict::Expected(Arrival::InOrder));
-        assert_eq!(arrived(true, 3), Verdict::Expected(Arrival::OutOfOrder));
+        assert_eq!(arrived(true, 1), Verdict::Expected(Arrival::InOrder, 2));
+        assert_eq!(arrived(false, 0), Verdict::Expected(Arrival::InOrder, 0));
+        assert_eq!(arrived(false, 1), Verdict::Expected(Arrival::Duplicate, 0));
+        assert_eq!(arrived(true, 4), Verdict::Expected(Arrival::InOrder, 3));
+        assert_eq!(arrived(true, 3), Verdict::Expected(Arrival::OutOfOrder, 0));
     }
 
     #[test]

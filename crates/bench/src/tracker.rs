@@ -64,6 +64,12 @@ impl Tracker {
         Arrival::OutOfOrder
     }
 
+    /// One more than the highest sequence number that came.
+    #[inline]
+    pub const fn next(&self) -> u64 {
+        self.next
+    }
+
     /// How many different messages came.
     pub const fn unique(&self) -> u64 {
         self.unique

@@ -195,6 +195,11 @@ fn fill(link: &mut Link, plan: &Plan, tally: &Tally, schedule: Option<Schedule>,
     let room = publisher.room(plan, delivered, plan.deliveries());
     let target = if schedule.is_some() { publisher.owed } else { limit(plan, stream) };
     let wanted = target.saturating_sub(publisher.sent);
+    // Without a rate it waits until half the window is free: a write for each message would cost more than
+    // the messages.
+    if schedule.is_none() && wanted > room && room * 2 < u64::from(plan.in_flight) {
+        return Held::Window;
+    }
     let keeps_due = plan.scenario == Scenario::Pub;
     for _ in 0..room.min(wanted) {
         if link.out.len() - link.written >= OUT_MAX {
@@ -232,14 +237,14 @@ impl Figures {
         }
     }
 
-    /// Notes a delivery, so that the publisher of the stream may send more.
+    /// Notes that a stream has come on at a receiver, so that its publisher may send more.
     #[inline]
-    pub(super) fn delivered(&mut self, stream: u32, tally: &Tally) {
+    pub(super) fn delivered(&mut self, stream: u32, advance: u64, tally: &Tally) {
         if self.delivered.0 != stream {
             self.tell(tally);
             self.delivered.0 = stream;
         }
-        self.delivered.1 += 1;
+        self.delivered.1 += advance;
     }
 
     /// Tells the publishers what was delivered.

@@ -223,8 +223,8 @@ fn on_message(
         figures.counters.foreign += 1;
         return;
     };
-    let arrival = match link.receiver.arrived(&header, figures.run, &tally.group) {
-        Verdict::Expected(arrival) => arrival,
+    let (arrival, advance) = match link.receiver.arrived(&header, figures.run, &tally.group) {
+        Verdict::Expected(arrival, advance) => (arrival, advance),
         Verdict::Misrouted => {
             figures.counters.misrouted += 1;
             return;
@@ -249,7 +249,7 @@ fn on_message(
     // The clock of another sender may be anywhere.
     let due = if plan.scenario == Scenario::Sub { now } else { now - age.min(now) };
     figures.record_if_measured(due, age, 1);
-    figures.delivered(header.stream, tally);
+    figures.delivered(header.stream, advance, tally);
 }
 
 fn on_delivered<M>(

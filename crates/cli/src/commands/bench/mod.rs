@@ -95,10 +95,8 @@ fn show(progress: &Progress, live: bool) {
         line.push_str(&format!(", {failed} failed"));
     }
     if sent + received > 0 {
-        line.push_str(&format!(
-            ", {:.0}/s sent, {:.0}/s received",
-            sample.sent_per_second, sample.received_per_second
-        ));
+        let (out, back) = (sample.sent_per_second, sample.received_per_second);
+        line.push_str(&format!(", {out:.0}/s sent ({sent}), {back:.0}/s received ({received})"));
     }
     if sample.max > 0 {
         line.push_str(&format!(", p50 {} us, p99 {} us", sample.p50, sample.p99));
