@@ -11,7 +11,7 @@ const LAYERS: [&[&str]; 6] = [
     &["protocol"],
     &["transport", "storage", "auth", "cluster"],
     &["broker", "client"],
-    &["admin", "bridge", "conformance", "sim"],
+    &["admin", "bridge", "conformance", "sim", "bench"],
     &["cli"],
 ];
 
@@ -23,7 +23,7 @@ const SIDEWAYS: [(&str, &str); 1] = [("topics", "codec")];
 
 /// Libraries that only some crates may depend on, in tests too.
 const LIBRARIES: [(&str, &[&str]); 2] =
-    [("mio", &["broker"]), ("tokio", &["client", "cli", "admin", "bridge", "cluster"])];
+    [("mio", &["broker", "bench"]), ("tokio", &["client", "cli", "admin", "bridge", "cluster"])];
 
 /// Every package of ours is called so, followed by its folder.
 const PREFIX: &str = "colibri-";

@@ -1,5 +1,6 @@
 //! One file per command; this is their list.
 
+mod bench;
 mod broker;
 mod conformance;
 mod publish;
@@ -33,6 +34,8 @@ enum Command {
     Subscribe(Words),
     /// Tests which statements of the standards a server or a client keeps.
     Conformance(conformance::Options),
+    /// Puts load on a server and says what was lost, late or refused, and what it cost.
+    Bench(Box<bench::Options>),
     /// Speaks MQTT packet by packet and shows every byte.
     Shell(shell::Options),
     /// Checks, shows, exports and imports what a broker keeps on disk.
@@ -53,6 +56,7 @@ pub(crate) fn run() -> ExitCode {
         Err(error) => return explain(&error),
     };
     match colibri.command {
+        Command::Bench(options) => bench::run(&options),
         Command::Broker(options) => broker::run(&options),
         Command::Conformance(options) => conformance::run(&options),
         Command::Publish(Words { words }) => publish::run(words),
