@@ -26,11 +26,13 @@ impl<M: Kept> Connection<M> {
             Delivery::AtLeastOnce(_) => self.take_receive_quota()?,
             Delivery::ExactlyOnce(id) => {
                 // [v5 MQTT-4.3.3-10] [v3.1.1 MQTT-4.3.3-2]
-                if !self.session.received.insert(id) {
+                if self.session.received.contains(id) {
                     self.repeat_pubrec(id, now, out);
                     return Ok(None);
                 }
+                // First: a message that is refused with its connection comes again on the next.
                 self.take_receive_quota()?;
+                self.session.received.insert(id);
             }
         }
         Ok(Some(topic))
