@@ -114,3 +114,40 @@ fn what_was_sent_before_is_not_sent_again_to_a_server_that_no_longer_supports_it
     client.expect("3a L 0001 'a' 0002 00 '1'");
     assert_eq!(client.seen(), [Seen::Dropped("2".into(), Sent::NotSupported)]);
 }
+
+#[test]
+fn a_client_that_takes_no_packet_of_the_size_of_an_answer_is_disconnected() {
+    // [v5 MQTT-3.1.2-24]: it would wait for the answer for ever.
+    for (request, largest) in [
+        ("82 L 0001 00 0001 'a' 00 0001 'b' 00 0001 'c' 00", 8),
+        ("a2 L 0001 00 0001 'a' 0001 'b' 0001 'c'", 8),
+    ] {
+        for (maximum, answered) in [(largest, true), (largest - 1, false)] {
+            let properties = format!("05 27 {maximum:08x}");
+            let mut server = Raw::server_to(Version::V5, Limits::default(), &properties);
+            server.feed(request);
+            assert_eq!(server.state() == State::Open, answered);
+            if answered {
+                assert_eq!(server.end.out.len(), usize::try_from(maximum).unwrap());
+            } else {
+                server.expect("e0 01 95");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_server_that_takes_no_acknowledgement_is_left() {
+    // [v5 MQTT-3.2.2-15]: the longest acknowledgement without properties has five bytes.
+    for (maximum, state) in [(5, State::Open), (4, State::Closed), (1, State::Closed)] {
+        let mut client = Raw::fresh_client(Version::V5, Limits::default(), colibri_protocol::Session::new());
+        client.discard();
+        client.feed(&format!("20 L 00 00 05 27 {maximum:08x}"));
+        assert_eq!(client.state(), state);
+        client.expect("");
+        if state == State::Closed {
+            let seen = client.seen();
+            assert_eq!(seen, [Seen::Violation(Violation::AcknowledgementsTooLarge)]);
+        }
+    }
+}
