@@ -26,6 +26,11 @@ impl Shard {
     pub(crate) fn lose_connection(&mut self, number: u32) {
         let Some(client) = self.connections.get_mut(number) else { return };
         let Some(session) = client.session.take() else { return };
+        // Nobody has taken over a message that still waits for other shards, so it is none of the received
+        // ones; what they answer now has no meaning.
+        if let Some(pending) = client.pending.take() {
+            client.protocol.abandon(pending.delivery());
+        }
         let mut messages = mem::take(client.protocol.session_mut());
         // Those were kept only to come behind retained ones; they are no part of a session (section 4.1).
         messages.retain_waiting(|delivery| delivery.qos > QoS::AtMostOnce);
