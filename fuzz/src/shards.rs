@@ -23,6 +23,8 @@ pub(crate) struct Wire {
     /// The network has lost the connection.
     pub(crate) broken: bool,
     pub(crate) closed_by_broker: bool,
+    /// Nothing more fit when the broker closed: its client did not read for too long.
+    pub(crate) stalled: bool,
     /// How many bytes fit on the way to the client.
     pub(crate) capacity: usize,
     /// How many bytes one read gets at most.
@@ -132,7 +134,9 @@ impl Sockets for Port<'_> {
 
     fn close(&mut self, connection: u32) {
         if let Some(number) = self.own.remove(&connection) {
-            self.wires[number].closed_by_broker = true;
+            let wire = &mut self.wires[number];
+            wire.closed_by_broker = true;
+            wire.stalled = wire.full;
         }
     }
 
