@@ -98,6 +98,11 @@ impl Incoming {
     fn pay(&mut self, id: PacketId, qos: QoS) {
         while let Some(owed) = self.owed.pop_front() {
             if (owed.id, owed.qos) == (id, qos) {
+                // An answer to a repeat may have been that to a later message under the same identifier.
+                let next = self.owed.iter_mut().find(|next| !next.repeat || !owed.repeat);
+                if let Some(next) = next.filter(|next| (next.id, next.qos) == (id, qos)) {
+                    next.repeat |= owed.repeat;
+                }
                 return;
             }
             assert!(owed.repeat, "{id} was acknowledged before {owed:?}");
