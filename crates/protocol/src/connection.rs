@@ -5,9 +5,8 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use colibri_codec::{
-    Connack, Connect, Disconnect, EncodeError, Frame, Packet, PacketId, PacketType, Pingreq, Property,
-    Puback, Publish, QoS, ReasonCode, Suback, Subscribe, Unsuback, UnsubackReason, Unsubscribe, Utf8String,
-    Version,
+    Connack, Connect, EncodeError, Frame, Packet, PacketId, PacketType, Pingreq, Property, Puback, Publish,
+    QoS, ReasonCode, Suback, Subscribe, Unsuback, UnsubackReason, Unsubscribe, Utf8String, Version,
 };
 
 use crate::alias::{IncomingAliases, OutgoingAliases};
@@ -252,7 +251,7 @@ impl<M: Kept> Connection<M> {
         self.open(session, now, out);
     }
 
-    /// Server: answers a SUBSCRIBE. A client that takes no packet of the size of the answer is disconnected.
+    /// Server: answers a SUBSCRIBE.
     // [v5 MQTT-3.8.4-1] [v5 MQTT-3.8.4-2] [v3.1.1 MQTT-3.8.4-1] [v3.1.1 MQTT-3.8.4-2]
     pub fn suback(&mut self, packet_id: PacketId, reasons: &[ReasonCode], now: Time, out: &mut Vec<u8>) {
         if self.state != State::Open {
@@ -260,13 +259,12 @@ impl<M: Kept> Connection<M> {
         }
         let reasons = colibri_codec::Sequence::new(reasons);
         let suback = Suback { packet_id, properties: colibri_codec::Properties::EMPTY, reasons };
-        let start = out.len();
         let written = suback.encode(self.version, out);
         debug_assert!(written.is_ok(), "{written:?}");
-        self.finish_answer(start, now, out);
+        self.keep_alive.sent(now);
     }
 
-    /// Server: answers an UNSUBSCRIBE, as [`Connection::suback`] does a SUBSCRIBE.
+    /// Server: answers an UNSUBSCRIBE.
     // [v5 MQTT-3.10.4-4] [v5 MQTT-3.10.4-5] [v3.1.1 MQTT-3.10.4-4] [v3.1.1 MQTT-3.10.4-5]
     pub fn unsuback(
         &mut self,
@@ -280,10 +278,9 @@ impl<M: Kept> Connection<M> {
         }
         let reasons = colibri_codec::Sequence::new(reasons);
         let unsuback = Unsuback { packet_id, properties: colibri_codec::Properties::EMPTY, reasons };
-        let start = out.len();
         let written = unsuback.encode(self.version, out);
         debug_assert!(written.is_ok(), "{written:?}");
-        self.finish_answer(start, now, out);
+        self.keep_alive.sent(now);
     }
 
     /// Client: sends a SUBSCRIBE under an identifier of its own, which is returned; whatever identifier
@@ -427,16 +424,6 @@ impl<M: Kept> Connection<M> {
     /// Whether the peer takes a packet of this size.
     pub(crate) fn peer_takes(&self, length: Result<u32, EncodeError>) -> bool {
         length.is_ok_and(|length| length <= self.peer.maximum_packet_size)
-    }
-
-    /// Takes back an answer that is larger than the client takes, and ends the connection.
-    // [v5 MQTT-3.1.2-24]
-    fn finish_answer(&mut self, start: usize, now: Time, out: &mut Vec<u8>) {
-        if out.len() - start > self.peer.maximum_packet_size as usize {
-            out.truncate(start);
-            return self.disconnect(&Disconnect::new(ReasonCode::PacketTooLarge), out);
-        }
-        self.keep_alive.sent(now);
     }
 
     fn finish_request(

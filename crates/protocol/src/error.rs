@@ -21,8 +21,6 @@ pub enum Violation {
     UnexpectedConnack,
     /// Session Present although a new session was asked for.
     SessionPresentUnasked,
-    /// A server takes no packet as large as an acknowledgement, so nothing can be done with it.
-    AcknowledgementsTooLarge,
     /// More QoS 1 and 2 messages than our Receive Maximum.
     ReceiveMaximumExceeded,
     /// A topic alias above our Topic Alias Maximum.
@@ -63,7 +61,6 @@ impl Violation {
             | Self::ServerReferenceFromClient
             | Self::PacketIdInUse
             | Self::AuthenticationMethodMismatch => ReasonCode::ProtocolError,
-            Self::AcknowledgementsTooLarge => ReasonCode::PacketTooLarge,
             Self::ReceiveMaximumExceeded => ReasonCode::ReceiveMaximumExceeded,
             Self::TopicAliasTooHigh => ReasonCode::TopicAliasInvalid,
             Self::KeepAliveTimeout => ReasonCode::KeepAliveTimeout,
@@ -90,7 +87,6 @@ impl Violation {
             Self::BeforeConnack(_)
             | Self::WrongDirection(_)
             | Self::UnexpectedConnack
-            | Self::AcknowledgementsTooLarge
             | Self::ReceiveMaximumExceeded
             | Self::TopicAliasTooHigh
             | Self::TopicAliasUnknown
@@ -121,9 +117,6 @@ impl fmt::Display for Violation {
             Self::UnexpectedConnack => f.write_str("there was a CONNACK that nobody awaited"),
             Self::SessionPresentUnasked => {
                 f.write_str("the server goes on with a session although a new one was asked for")
-            }
-            Self::AcknowledgementsTooLarge => {
-                f.write_str("the server takes no packet as large as an acknowledgement")
             }
             Self::ReceiveMaximumExceeded => f.write_str("more messages are unacknowledged than allowed"),
             Self::TopicAliasTooHigh => f.write_str("the topic alias is above the maximum"),

@@ -4,7 +4,6 @@ use colibri_codec::{
     OwnedTopicFilter, ReasonCode, RetainHandling, Subscribe, Subscription, UnsubackReason, Unsubscribe,
     Version,
 };
-use colibri_protocol::State;
 use colibri_topics::GroupId;
 
 use super::Shard;
@@ -35,9 +34,6 @@ impl Shard {
         }
         let Some(client) = self.connections.get_mut(number) else { return };
         client.protocol.suback(subscribe.packet_id, &reasons, self.now, &mut client.output);
-        if self.ended_by_answer(number) {
-            return;
-        }
         for (filter, options) in replays {
             self.request_replay(session, filter, options);
         }
@@ -63,18 +59,6 @@ impl Shard {
         }
         let Some(client) = self.connections.get_mut(number) else { return };
         client.protocol.unsuback(unsubscribe.packet_id, &reasons, self.now, &mut client.output);
-        self.ended_by_answer(number);
-    }
-
-    /// Whether the client was disconnected because it takes no packet as large as the answer.
-    fn ended_by_answer(&mut self, number: u32) -> bool {
-        let Some(client) = self.connections.get_mut(number) else { return true };
-        let ended = client.protocol.state() == State::Closed;
-        if ended {
-            client.flags.lingers = true;
-            self.close_connection(number);
-        }
-        ended
     }
 
     /// Adds or replaces a subscription; says whether it is new.

@@ -337,23 +337,3 @@ fn a_hundred_thousand_subscriptions_are_made_and_given_up_in_no_time() {
     }
     assert_eq!(world.metrics().subscriptions, 0);
 }
-
-#[test]
-fn a_client_that_takes_no_answer_of_that_size_is_disconnected() {
-    // [v5 MQTT-3.1.2-24]
-    for shards in SHARDS {
-        for filters in [55, 56] {
-            let world = World::new(shards);
-            let client = world.join(&Hello::new(V5, "a").packet_size(60));
-            let id = client.ask(&vec![wish("a", 0); filters]);
-            if filters == 55 {
-                client.expect(&Got::Suback(id, vec![0; filters]));
-                let id = client.ask_off(&vec!["a"; filters + 1]);
-                assert_ne!(id, 0);
-            }
-            client.expect_disconnect(0x95);
-            assert_eq!(world.connections(), (0, 0));
-            assert_eq!(world.metrics().subscriptions, 0);
-        }
-    }
-}

@@ -8,10 +8,6 @@ use colibri_codec::{Connack, ReasonCode, Version};
 use crate::event::Event;
 use crate::{Connection, Kept, PeerLimits, State, Time, Violation};
 
-/// An acknowledgement with a reason code and without properties, in bytes. A server never has to ask whether
-/// its client takes so much: the CONNACK of 5.0, which came before, is as large.
-const ACKNOWLEDGEMENT_SIZE: u32 = 5;
-
 impl<M: Kept> Connection<M> {
     pub(crate) fn on_connack<'a>(
         &mut self,
@@ -32,9 +28,6 @@ impl<M: Kept> Connection<M> {
             return Err(Violation::SessionPresentUnasked);
         }
         self.peer = PeerLimits::from_connack(&connack);
-        if self.peer.maximum_packet_size < ACKNOWLEDGEMENT_SIZE {
-            return Err(Violation::AcknowledgementsTooLarge);
-        }
         // [v5 MQTT-3.1.2-21] [v5 MQTT-3.2.2-21]
         if let Some(keep_alive) = connack.properties.server_keep_alive() {
             self.keep_alive.change(keep_alive);
