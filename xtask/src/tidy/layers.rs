@@ -5,13 +5,13 @@ use serde_json::Value;
 use super::Problem;
 use super::tree::Tree;
 
-/// The layers from the bottom, by folder under `crates/`.
+/// The layers from the bottom, by folder under `crates/`; `fuzz` is beside that.
 const LAYERS: [&[&str]; 6] = [
     &["codec", "topics"],
     &["protocol"],
     &["transport", "storage", "auth", "cluster"],
     &["broker", "client"],
-    &["admin", "bridge", "conformance", "sim", "bench"],
+    &["admin", "bridge", "conformance", "sim", "bench", "fuzz"],
     &["cli"],
 ];
 
@@ -28,7 +28,7 @@ const LIBRARIES: [(&str, &[&str]); 2] =
 /// Every package of ours is called so, followed by its folder.
 const PREFIX: &str = "colibri-";
 
-/// One package of the workspace under `crates/`.
+/// One package of the workspace under `crates/`, or `fuzz`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Package {
     /// Without the prefix.
@@ -64,7 +64,7 @@ pub(crate) fn packages(metadata: &Value, tree: &Tree) -> Result<Vec<Package>, St
     for package in listed {
         let manifest = package["manifest_path"].as_str().unwrap_or_default().replace('\\', "/");
         let manifest = manifest.trim_start_matches(&root).trim_start_matches('/').to_owned();
-        if !manifest.starts_with("crates/") {
+        if !manifest.starts_with("crates/") && !manifest.starts_with("fuzz/") {
             continue;
         }
         let text = tree.get(&manifest).map_or("", |file| &file.text);
@@ -128,6 +128,9 @@ fn arrow(from: &str, to: &str, use_: Use) -> Option<String> {
         return Some(format!(
             "{PREFIX}{from} uses {PREFIX}sim, which is for tests; make it a dev-dependency."
         ));
+    }
+    if to == "fuzz" && from != "fuzz" {
+        return Some(format!("{PREFIX}{from} uses {PREFIX}fuzz, which is for nobody to use."));
     }
     if from == "conformance" && to != "codec" && use_ == Use::Program {
         return Some(format!(

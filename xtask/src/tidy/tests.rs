@@ -275,12 +275,15 @@ mod arrows {
     }
 
     #[test]
-    fn sim_and_conformance_have_rules_of_their_own() {
+    fn sim_fuzz_and_conformance_have_rules_of_their_own() {
         for from in ["cli", "broker"] {
             assert_eq!(verdicts(from, "colibri-sim", Use::Program).len(), 1);
             assert!(verdicts(from, "colibri-sim", Use::Tests).is_empty());
         }
         assert_eq!(verdicts("protocol", "colibri-sim", Use::Tests).len(), 1);
+        assert_eq!(verdicts("cli", "colibri-fuzz", Use::Tests).len(), 1);
+        assert!(verdicts("fuzz", "colibri-broker", Use::Program).is_empty());
+        assert_eq!(verdicts("fuzz", "tokio", Use::Program).len(), 1);
         assert_eq!(verdicts("conformance", "colibri-protocol", Use::Program).len(), 1);
         assert!(verdicts("conformance", "colibri-codec", Use::Program).is_empty());
     }
@@ -306,6 +309,7 @@ mod arrows {
             "workspace_root": "/w",
             "packages": [
                 { "name": "xtask", "manifest_path": "/w/xtask/Cargo.toml", "dependencies": [] },
+                { "name": "colibri-fuzz", "manifest_path": "/w/fuzz/Cargo.toml", "dependencies": [] },
                 {
                     "name": "colibri-a", "manifest_path": "/w/crates/a/Cargo.toml",
                     "dependencies": [
@@ -319,7 +323,8 @@ mod arrows {
         let manifest =
             "[dependencies]\ncolibri-bb = 1\ncolibri-b.workspace = true\n[dev-dependencies]\ncolibri-b = 1\n";
         let packages = layers::packages(&metadata, &Tree::of(&[("crates/a/Cargo.toml", manifest)])).unwrap();
-        let [package] = packages.as_slice() else { panic!("one package was expected: {packages:?}") };
+        let [fuzz, package] = packages.as_slice() else { panic!("two packages were expected: {packages:?}") };
+        assert_eq!((fuzz.name.as_str(), fuzz.manifest.as_str()), ("fuzz", "fuzz/Cargo.toml"));
         assert_eq!((package.name.as_str(), package.manifest.as_str()), ("a", "crates/a/Cargo.toml"));
         let seen: Vec<_> =
             package.dependencies.iter().map(|found| (found.name.as_str(), found.use_, found.line)).collect();

@@ -44,6 +44,13 @@ pub(crate) struct Asked {
     full: bool,
 }
 
+impl Asked {
+    /// Which message waits.
+    pub(crate) const fn delivery(&self) -> Delivery {
+        self.delivery
+    }
+}
+
 impl Shard {
     /// Asks the shards that have a full queue and subscribers of this message, if there are any; then the
     /// message is pending.

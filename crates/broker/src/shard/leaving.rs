@@ -7,6 +7,7 @@ use colibri_codec::{QoS, ReasonCode};
 use colibri_protocol::{Progress, State};
 
 use super::Shard;
+use super::asking::Pending;
 use super::timers::Timer;
 use crate::message::{Delivery, Inbound, Message};
 use colibri_topics::GroupId;
@@ -53,6 +54,13 @@ impl Shard {
         let Some(client) = self.connections.get_mut(number) else { return };
         let Some(session) = client.session.take() else { return };
         client.gate = None;
+        // Nobody has taken over a message that still waits for other shards, so it is none of the received
+        // ones; what they answer now has no meaning.
+        if let Some(pending) = client.pending.take()
+            && let Pending::Message(asked) = *pending
+        {
+            client.protocol.abandon(asked.delivery());
+        }
         let mut messages = mem::take(client.protocol.session_mut());
         // Those were kept only to come behind retained ones; they are no part of a session (section 4.1).
         messages.retain_waiting(|delivery| delivery.qos > QoS::AtMostOnce);

@@ -6,7 +6,7 @@ use colibri_sim::{Random, World};
 use crate::hello::{Hello, Testament};
 use crate::packets::Got;
 use crate::peer::wish;
-use crate::world::Clients;
+use crate::world::{Clients, configured};
 use crate::{SHARDS, VERSIONS};
 
 #[test]
@@ -280,6 +280,42 @@ fn a_new_subscription_gets_qos_0_although_receive_maximum_is_used_up() {
             client.subscribe("fence", 0);
             publisher.publish("fence", "x", 0);
             client.expect_publish("fence", "x", 0);
+        }
+    }
+}
+
+#[test]
+fn a_qos_2_message_whose_sender_connects_anew_while_another_shard_is_asked_can_be_sent_again() {
+    // [v5 MQTT-4.3.3-10] [v3.1.1 MQTT-4.3.3-2]: what nobody has taken over is no repeat.
+    for version in VERSIONS {
+        for turns in 0..30 {
+            for name in ["one", "two", "three"] {
+                let world = configured(2, |config| config.queued_messages_maximum = 1);
+                let absent = world.join(&Hello::resume(version, "absent"));
+                absent.subscribe("t", 1);
+                absent.cut();
+                let filler = world.join(&Hello::new(version, "filler"));
+                filler.publish("t", "first", 1);
+                filler.post("t", b"too many", 1);
+                world.run();
+
+                let older = world.join(&Hello::resume(version, name));
+                let id = older.post("t", b"x", 2);
+                world.turns(turns);
+                // The older connection is not read while others are asked, so only this one tells of its end.
+                let publisher = world.join(&Hello::resume(version, name));
+
+                let absent = world.join(&Hello::resume(version, "absent"));
+                absent.expect_publish("t", "first", 1);
+                absent.expect_nothing();
+                publisher.send_publish("t", b"x", (2, false, true), id, &[]);
+                world.run();
+                publisher.pick(|got| [Got::Pubrec(id, 0), Got::Pubrec(id, 0x10)].contains(got));
+                publisher.pubrel(id);
+                publisher.pick(|got| *got == Got::Pubcomp(id, 0));
+                absent.expect_publish("t", "x", 1);
+                absent.expect_nothing();
+            }
         }
     }
 }

@@ -42,10 +42,11 @@ impl<M: Kept> Connection<M> {
             }
             Delivery::ExactlyOnce(id) => {
                 // [v5 MQTT-4.3.3-10] [v3.1.1 MQTT-4.3.3-2]
-                if !self.session.received.insert(id) {
+                if self.session.received.contains(id) {
                     self.repeat_pubrec(id, now, out);
                     return Ok(None);
                 }
+                // First: a message that is refused with its connection comes again on the next.
                 self.take_receive_quota()?;
                 if !self.held.is_empty() && self.is_id_held(id) {
                     self.refuse_publish(
@@ -57,6 +58,7 @@ impl<M: Kept> Connection<M> {
                     );
                     return Ok(None);
                 }
+                self.session.received.insert(id);
             }
         }
         Ok(Some(topic))

@@ -145,3 +145,22 @@ fn before_5_0_nobody_is_bound() {
         assert_eq!(end.end.connection.held(), 10);
     }
 }
+
+#[test]
+fn a_message_beyond_our_receive_maximum_is_taken_when_it_comes_again() {
+    // [v5 MQTT-4.3.3-10]: it was refused with its connection, so nobody has had it.
+    let maximum = Limits { receive_maximum: NonZeroU16::MIN, ..Limits::default() };
+    for role in ENDS {
+        let mut end = Raw::open_to(role, Version::V5, maximum, "00");
+        end.feed("34 L 0001 'a' 0001 00 '1'; 34 L 0001 'a' 0002 00 '2'");
+        assert_eq!(end.seen().last(), Some(&Seen::Violation(Violation::ReceiveMaximumExceeded)));
+        assert_eq!(end.end.connection.session().unreleased_ids().collect::<Vec<_>>(), [id(1)]);
+        let mut end = end.resume("00");
+        end.discard();
+        end.feed("62 02 0001; 3c L 0001 'a' 0002 00 '2'");
+        end.expect("70 02 0001; 50 02 0002");
+        assert!(
+            matches!(&end.seen()[..], [Seen::Release(_), Seen::Publish { payload, .. }] if payload == "2")
+        );
+    }
+}

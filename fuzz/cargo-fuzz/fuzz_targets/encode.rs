@@ -1,0 +1,8 @@
+//! `encode` of `colibri-fuzz` under libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    if let Some(target) = colibri_fuzz::targets::find("encode") {
+        (target.run)(data);
+    }
+});
