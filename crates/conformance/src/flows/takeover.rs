@@ -1,6 +1,7 @@
 //! Cases of a second connection with the Client Identifier of the first.
 
-use crate::raw::{Publish, Will};
+use crate::peer::Event;
+use crate::raw::{Content, Kind, Publish, Will};
 use crate::{Case, Context, Peer, Stop};
 
 /// All of them.
@@ -28,8 +29,15 @@ pub(super) const CASES: &[Case] = &[
 ];
 
 /// The older connection ends: without a word in 3.1.1; in 5.0 DISCONNECT 0x8E may come first, as section 4.13.2,
-/// to which the statement refers, asks for it without binding the server (SHOULD).
+/// to which the statement refers, asks for it without binding the server (SHOULD). The general codes do not say
+/// it: the client is not at fault, and the statement names the code.
 fn require_taken_over(peer: &mut Peer) -> Result<(), Stop> {
+    if let Event::Packet(packet) = peer.peek()?
+        && packet.kind() == Kind::Disconnect
+        && !matches!(packet.content, Content::Reason(0x8E, _))
+    {
+        return Err(peer.fail_with("the end of the connection, possibly after DISCONNECT 0x8E", &packet));
+    }
     peer.expect_close(&[0x8E])
 }
 
