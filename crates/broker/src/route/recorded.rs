@@ -71,6 +71,12 @@ impl Shard {
                 };
             if gated {
                 let Some(sent) = self.write_after(connection, after, send) else { return };
+                // One with QoS 1 that waits for its joint is not to be overtaken by those that will be pumped.
+                if qos == QoS::AtLeastOnce
+                    && let Some(gate) = self.connections.get_mut(connection).and_then(|c| c.gate.as_mut())
+                {
+                    gate.holds_messages = true;
+                }
                 sent
             } else {
                 let Some(client) = self.connections.get_mut(connection) else { return };

@@ -53,3 +53,25 @@ fn a_row_is_not_stored_without_the_body_that_it_speaks_of() {
         ],
     );
 }
+
+/// Two messages with QoS 2 for a subscriber with QoS 1: the first waited in the gate for its joint, the second
+/// had to wait for the client's quota and then went past it.
+#[test]
+fn a_message_that_had_to_wait_does_not_overtake_one_in_the_gate() {
+    let large = Message { large: true, ..Message::new('t', 1, 2) };
+    let expiring = Message { expiry: Some(1), ..Message::new('t', 2, 1) };
+    run(
+        58252,
+        2,
+        &[
+            (Action::Connect(4, false), 2),
+            (Action::Pass(1_100), 2),
+            (Action::Publish(1, expiring), 5),
+            (Action::Stall(178), 1),
+            (Action::Publish(4, Message::new('r', 2, 2)), 2),
+            (Action::Publish(4, large), 1),
+            (Action::Publish(4, Message::new('r', 2, 2)), 0),
+            (Action::Settle, 2),
+        ],
+    );
+}
