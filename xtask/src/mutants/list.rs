@@ -6,12 +6,15 @@ use crate::tidy::tree::Tree;
 /// The list's path from the root of the workspace.
 pub(crate) const PATH: &str = "xtask/mutants.txt";
 
+/// What stands in place of statements where seeds of the simulation must notice.
+pub(crate) const SIMULATION: &str = "simulation";
+
 /// One defect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mutant {
     /// What the broker does wrong with it, as a sentence.
     pub(crate) name: String,
-    /// The statements whose cases must notice.
+    /// The statements whose cases must notice; none if seeds of the simulation must.
     pub(crate) statements: Vec<String>,
     /// The path of the file from the root.
     pub(crate) file: String,
@@ -67,7 +70,8 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Mutant>, Problem> {
 
 fn read(entry: &[&str], line: usize) -> Option<Mutant> {
     let [name, statements, file, find, replacement] = entry else { return None };
-    let statements: Vec<String> = statements.split(',').map(|id| id.trim().to_owned()).collect();
+    let ids = statements.split(',').filter(|_| *statements != SIMULATION);
+    let statements: Vec<String> = ids.map(|id| id.trim().to_owned()).collect();
     let named = |id: &String| id.starts_with("v3.1.1 MQTT-") || id.starts_with("v5 MQTT-");
     statements.iter().all(named).then_some(())?;
     Some(Mutant {

@@ -1,4 +1,5 @@
-//! `cargo xtask mutants`: breaks the broker in one line at a time and expects a conformance case to notice.
+//! `cargo xtask mutants`: breaks the broker in one line at a time and expects a conformance case or a seed of
+//! the simulation to notice.
 
 mod list;
 mod scratch;
@@ -24,7 +25,7 @@ pub(crate) enum Choice<'a> {
     All,
     /// Some, others for another commit.
     Part,
-    /// Those whose sentence contains this.
+    /// Those whose sentence contains this, or all that the simulation must notice.
     Named(&'a str),
 }
 
@@ -45,7 +46,7 @@ pub(crate) fn run(workspace: &Workspace, choice: Choice<'_>) -> Outcome {
     let statements: BTreeSet<String> = chosen.iter().flat_map(|mutant| mutant.statements.clone()).collect();
     let statements: Vec<String> = statements.into_iter().collect();
     let started = Instant::now();
-    let failing = scratch.failing_cases(&statements)?;
+    let failing = if statements.is_empty() { Vec::new() } else { scratch.failing_cases(&statements)? };
     if let Some(case) = failing.first() {
         return Err(Failure::from(format!("Without a defect this case fails: {case}.")));
     }
@@ -76,6 +77,9 @@ pub(crate) fn run(workspace: &Workspace, choice: Choice<'_>) -> Outcome {
 /// The cases that caught a defect; the error is a sentence.
 fn judge(scratch: &Scratch<'_>, mutant: &Mutant) -> Result<Vec<String>, String> {
     let cases = scratch.with(mutant)?;
+    if cases.is_empty() && mutant.statements.is_empty() {
+        return Err("no seed of the simulation fails.".to_owned());
+    }
     if cases.is_empty() {
         return Err(format!("all cases of {} pass.", mutant.statements.join(", ")));
     }
@@ -85,6 +89,7 @@ fn judge(scratch: &Scratch<'_>, mutant: &Mutant) -> Result<Vec<String>, String> 
 fn choose<'a>(workspace: &Workspace, all: &'a [Mutant], choice: Choice<'_>) -> Vec<&'a Mutant> {
     match choice {
         Choice::All => all.iter().collect(),
+        Choice::Named(list::SIMULATION) => all.iter().filter(|mutant| mutant.statements.is_empty()).collect(),
         Choice::Named(words) => all.iter().filter(|mutant| mutant.name.contains(words)).collect(),
         Choice::Part => {
             let first = commit(workspace).unwrap_or(0) % all.len().max(1);

@@ -19,6 +19,10 @@ const COPIED: [&str; 5] = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "c
 /// How long the cases may take, which are done in a second or two: a defect may keep the broker busy for
 /// ever.
 const RUN_TIME_MAX: Duration = Duration::from_secs(60);
+/// The same for the seeds of the simulation, of which each takes some milliseconds.
+const SEEDS_TIME_MAX: Duration = Duration::from_secs(300);
+/// The seeds within which the simulation must notice.
+const SEEDS: &str = "0..10000";
 
 /// The copy.
 pub(super) struct Scratch<'a> {
@@ -70,7 +74,8 @@ impl<'a> Scratch<'a> {
     /// # Errors
     /// A sentence, if the cases could not be built, or if they ended in another way than a case would end.
     pub(super) fn failing_cases(&self, statements: &[String]) -> Result<Vec<String>, String> {
-        let program = self.build()?;
+        let program =
+            self.build(&["test", "--no-run", "--package", "colibri-conformance", "--test", "it"])?;
         let printed = self.target.join("printed.txt");
         let could_not = |error: io::Error| format!("{} could not be run: {error}.", program.display());
         let output = File::create(&printed).map_err(could_not)?;
@@ -78,7 +83,7 @@ impl<'a> Scratch<'a> {
         command.args(["memory::", "--test-threads=1"]).current_dir(&self.sources);
         command.env("COLIBRI_STATEMENTS", statements.join(",")).env("RUST_BACKTRACE", "0");
         command.stderr(output.try_clone().map_err(could_not)?).stdout(output);
-        let status = wait(&mut command).map_err(could_not)?;
+        let status = wait(&mut command, RUN_TIME_MAX).map_err(could_not)?;
         let text = fs::read(&printed).map_err(could_not)?;
         let text = String::from_utf8_lossy(&text);
         let Some(status) = status else {
@@ -91,10 +96,32 @@ impl<'a> Scratch<'a> {
         Err(format!("the cases ended with {status} and named no case.\n{text}"))
     }
 
-    /// Builds the cases; where the program is.
-    fn build(&self) -> Result<PathBuf, String> {
-        let mut command = self.workspace.cargo(&["test", "--quiet", "--no-run", "--message-format=json"]);
-        command.args(["--package", "colibri-conformance", "--test", "it"]).current_dir(&self.sources);
+    /// Runs the simulation up to the first seed that fails; what it says of that.
+    ///
+    /// # Errors
+    /// A sentence, if it could not be built or did not end.
+    fn failing_seed(&self) -> Result<Vec<String>, String> {
+        let program = self.build(&["build", "--package", "colibri-sim", "--bin", "colibri-sim"])?;
+        let printed = self.target.join("printed.txt");
+        let could_not = |error: io::Error| format!("{} could not be run: {error}.", program.display());
+        let output = File::create(&printed).map_err(could_not)?;
+        let mut command = Command::new(&program);
+        command.args(["--seeds", SEEDS, "--brief"]).env("RUST_BACKTRACE", "0").stdout(output);
+        command.stderr(std::process::Stdio::null());
+        let status = wait(&mut command, SEEDS_TIME_MAX).map_err(could_not)?;
+        let Some(status) = status else {
+            return Err(format!("the seeds did not end within {SEEDS_TIME_MAX:?}."));
+        };
+        let text = fs::read(&printed).map_err(could_not)?;
+        let text = String::from_utf8_lossy(&text);
+        let failed = text.lines().filter(|line| line.starts_with("seed ")).map(str::to_owned).collect();
+        if status.success() { Ok(Vec::new()) } else { Ok(failed) }
+    }
+
+    /// Builds a program; where it is.
+    fn build(&self, arguments: &[&str]) -> Result<PathBuf, String> {
+        let mut command = self.workspace.cargo(arguments);
+        command.args(["--quiet", "--message-format=json"]).current_dir(&self.sources);
         command.arg("--target-dir").arg(&self.target);
         // The cases take a fraction of a second, so they are built as fast as can be.
         command.env("CARGO_PROFILE_DEV_OPT_LEVEL", "0").env("CARGO_PROFILE_DEV_DEBUG", "0");
@@ -118,7 +145,10 @@ impl<'a> Scratch<'a> {
         let write =
             |text: &str| self.write(&file.path, text).map_err(|error| format!("{}: {error}.", mutant.file));
         write(&damaged)?;
-        let found = self.failing_cases(&mutant.statements);
+        let found = match mutant.statements.is_empty() {
+            true => self.failing_seed(),
+            false => self.failing_cases(&mutant.statements),
+        };
         write(&file.text)?;
         found
     }
@@ -161,14 +191,14 @@ fn rendered(message: &str) -> Option<String> {
 }
 
 /// Waits for the end of a program; `None` if it took too long and was ended.
-fn wait(command: &mut Command) -> io::Result<Option<ExitStatus>> {
+fn wait(command: &mut Command, time_max: Duration) -> io::Result<Option<ExitStatus>> {
     let mut child = command.spawn()?;
     let started = Instant::now();
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
-        if started.elapsed() > RUN_TIME_MAX {
+        if started.elapsed() > time_max {
             child.kill()?;
             child.wait()?;
             return Ok(None);
