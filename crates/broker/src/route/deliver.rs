@@ -21,9 +21,9 @@ pub(crate) struct Shapes {
 /// What tells one shape from another: the form of 5.0 or the older one, QoS, RETAIN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Form {
-    pub(super) has_properties: bool,
-    pub(super) qos: QoS,
-    pub(super) retain: bool,
+    has_properties: bool,
+    qos: QoS,
+    retain: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +32,30 @@ struct Shape {
     from: usize,
     to: usize,
     packet_id_offset: usize,
+}
+
+/// How one session gets a message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms<'t> {
+    pub(crate) qos: QoS,
+    /// The RETAIN flag.
+    pub(crate) retain: bool,
+    /// The Subscription Identifiers.
+    pub(crate) identifiers: &'t [u32],
+    /// The shared group that it is sent for.
+    pub(crate) group: Option<&'t GroupId>,
+}
+
+impl Terms<'_> {
+    /// What is kept of a message that is sent so.
+    pub(super) fn delivery(&self, inbound: &mut Inbound<'_>) -> Delivery {
+        Delivery::new(inbound.keep().clone(), self.qos, self.retain, self.identifiers, self.group)
+    }
+
+    pub(super) const fn form(&self, protocol: &Connection<Delivery>) -> Form {
+        let has_properties = protocol.version().has_properties();
+        Form { has_properties, qos: self.qos, retain: self.retain }
+    }
 }
 
 impl Shapes {
@@ -82,14 +106,12 @@ impl Shapes {
 }
 
 impl Shard {
-    /// Sends a message to one session with this QoS and RETAIN flag.
+    /// Sends a message to one session.
     #[inline]
     pub(crate) fn send_to_session(
         &mut self,
         number: u32,
-        (qos, retain): (QoS, bool),
-        identifiers: &[u32],
-        group: Option<&GroupId>,
+        terms: Terms<'_>,
         inbound: &mut Inbound<'_>,
         shapes: &mut Shapes,
     ) {
@@ -97,30 +119,21 @@ impl Shard {
         if let Some(retained) = inbound.retained {
             session.awaited.iter_mut().for_each(|awaited| awaited.note_live(inbound.topic, retained));
         }
-        let outlives = session.outlives_connection();
+        let keep = session.outlives_connection() || terms.group.is_some();
         let Some(connection) = session.connection else {
             // [v3.1.1 MQTT-3.1.2-5]
-            if qos > QoS::AtMostOnce {
-                let delivery = Delivery::new(inbound.keep().clone(), qos, retain, identifiers, group);
-                self.enqueue(number, delivery);
+            if terms.qos > QoS::AtMostOnce {
+                self.enqueue(number, terms.delivery(inbound));
             }
             return;
         };
-        if session.storage != 0 && (qos > QoS::AtMostOnce || self.stays_behind_gate(connection)) {
-            return self.send_recorded(
-                number,
-                connection,
-                (qos, retain),
-                identifiers,
-                group,
-                inbound,
-                shapes,
-            );
+        if session.storage != 0 && (terms.qos > QoS::AtMostOnce || self.stays_behind_gate(connection)) {
+            return self.send_recorded(number, connection, terms, inbound, shapes);
         }
         let Some(client) = self.connections.get_mut(connection) else { return };
         let is_slow = client.pending() > self.config.output_budget;
         let sent = if is_slow || client.flags.replaying || client.flags.sealed {
-            if qos == QoS::AtMostOnce && is_slow {
+            if terms.qos == QoS::AtMostOnce && is_slow {
                 self.metrics.dropped_slow += 1;
                 return;
             }
@@ -129,34 +142,41 @@ impl Shard {
             if client.output.capacity() == 0 {
                 client.output = self.spare.lend();
             }
-            let keep = outlives || group.is_some();
-            let form = Form { has_properties: client.protocol.version().has_properties(), qos, retain };
-            let takes_encoded = identifiers.is_empty() && client.protocol.takes_encoded();
+            let form = terms.form(&client.protocol);
+            let takes_encoded = terms.identifiers.is_empty() && client.protocol.takes_encoded();
             let encoded = if takes_encoded { shapes.get(form, inbound, self.now) } else { None };
             match encoded {
                 Some(encoded) => {
-                    let keep =
-                        || keep.then(|| Delivery::new(inbound.keep().clone(), qos, retain, &[], group));
+                    let keep = || keep.then(|| terms.delivery(inbound));
                     client.protocol.send_encoded(&encoded, keep, &mut client.output, self.now)
                 }
                 None => {
-                    let message =
-                        if keep && qos > QoS::AtMostOnce { Some(inbound.keep().clone()) } else { None };
-                    let publication = inbound.publication(qos, retain, identifiers);
-                    let keep =
-                        || message.map(|message| Delivery::new(message, qos, retain, identifiers, group));
-                    client.protocol.send(&publication, keep, self.now, &mut client.output)
+                    let kept = (keep && terms.qos > QoS::AtMostOnce).then(|| terms.delivery(inbound));
+                    let publication = inbound.publication(terms.qos, terms.retain, terms.identifiers);
+                    client.protocol.send(&publication, || kept, self.now, &mut client.output)
                 }
             }
         };
+        self.note_sent(number, connection, sent, terms, inbound);
+    }
+
+    /// Notes what became of a message that was to be sent at once.
+    #[inline]
+    pub(super) fn note_sent(
+        &mut self,
+        number: u32,
+        connection: u32,
+        sent: Sent,
+        terms: Terms<'_>,
+        inbound: &mut Inbound<'_>,
+    ) {
         match sent {
             Sent::Written(_) => {
                 self.metrics.publishes_sent += 1;
                 self.touch(connection);
             }
             Sent::Wait => {
-                let delivery = Delivery::new(inbound.keep().clone(), qos, retain, identifiers, group);
-                self.enqueue(number, delivery);
+                self.enqueue(number, terms.delivery(inbound));
                 self.touch(connection);
             }
             Sent::TooLarge | Sent::NotSupported => self.metrics.dropped_too_large += 1,

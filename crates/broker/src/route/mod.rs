@@ -20,7 +20,7 @@ use crate::shard::Shard;
 use crate::shard::inbox::Operation;
 use crate::shard::journal::{Place, Shared};
 use crate::subscriber::{Options, Subscriber};
-use deliver::Shapes;
+use deliver::{Shapes, Terms};
 
 /// What became of a published message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,7 +176,8 @@ impl Shard {
             // [v5 MQTT-3.3.1-12] [v5 MQTT-3.3.1-13] [v3.1.1 MQTT-3.3.1-9]
             let retain = target.retain_as_published && inbound.retain;
             let identifiers = route.identifiers_of(target);
-            self.send_to_session(target.session, (qos, retain), identifiers, None, inbound, &mut shapes);
+            let terms = Terms { qos, retain, identifiers, group: None };
+            self.send_to_session(target.session, terms, inbound, &mut shapes);
         }
         self.end_sharing();
         self.routing.shapes = shapes;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use colibri_codec::QoS;
 use colibri_topics::GroupId;
 
+use super::deliver::Terms;
 use crate::message::{Inbound, Message};
 use crate::shard::Shard;
 use crate::shard::inbox::Operation;
@@ -66,14 +67,8 @@ impl Shard {
         let identifier = options.identifier();
         let mut shapes = mem::take(&mut self.routing.shapes);
         shapes.begin(&inbound);
-        self.send_to_session(
-            session,
-            (qos, retain),
-            identifier.as_slice(),
-            Some(id),
-            &mut inbound,
-            &mut shapes,
-        );
+        let terms = Terms { qos, retain, identifiers: identifier.as_slice(), group: Some(id) };
+        self.send_to_session(session, terms, &mut inbound, &mut shapes);
         self.end_sharing();
         self.routing.shapes = shapes;
     }
