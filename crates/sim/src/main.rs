@@ -5,17 +5,21 @@ use std::time::Instant;
 
 use colibri_sim::Plan;
 
-const USAGE: &str = "usage: colibri-sim --seed N | --seeds A..B  [--shards N] [--steps N] [--keep-going]";
+const USAGE: &str =
+    "usage: colibri-sim --seed N | --seeds A..B  [--shards N] [--steps N] [--keep-going | --brief]";
 
 struct Arguments {
     seeds: std::ops::Range<u64>,
     shards: Option<usize>,
     steps: usize,
+    /// Whether other seeds follow one that fails.
     keep_going: bool,
+    /// Whether nothing is said of one that fails but which it is and why.
+    brief: bool,
 }
 
 fn arguments() -> Option<Arguments> {
-    let mut arguments = Arguments { seeds: 0..0, shards: None, steps: 300, keep_going: false };
+    let mut arguments = Arguments { seeds: 0..0, shards: None, steps: 300, keep_going: false, brief: false };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
@@ -30,6 +34,7 @@ fn arguments() -> Option<Arguments> {
             }
             "--shards" => arguments.shards = Some(words.next()?.parse().ok()?),
             "--steps" => arguments.steps = words.next()?.parse().ok()?,
+            "--brief" => arguments.brief = true,
             "--keep-going" => arguments.keep_going = true,
             _ => return None,
         }
@@ -38,7 +43,7 @@ fn arguments() -> Option<Arguments> {
 }
 
 fn main() -> ExitCode {
-    let Some(Arguments { seeds, shards, steps, keep_going }) = arguments() else {
+    let Some(Arguments { seeds, shards, steps, keep_going, brief }) = arguments() else {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
@@ -51,6 +56,9 @@ fn main() -> ExitCode {
         println!("seed {seed}, {} shards: {}", plan.shards, failure.sentence);
         if keep_going {
             continue;
+        }
+        if brief {
+            return ExitCode::FAILURE;
         }
         let shorter = plan.shrink();
         if let Err(failure) = shorter.run(true) {

@@ -42,7 +42,7 @@ pub struct Failure {
 impl Plan {
     /// The plan of a seed, with so many steps.
     pub fn new(seed: u64, shards: Option<usize>, steps: usize) -> Self {
-        let shards = shards.unwrap_or_else(|| [1, 2, 3][usize::try_from(seed % 3).unwrap_or(0)]);
+        let shards = shards.unwrap_or_else(|| 1 + usize::try_from(seed % 3).unwrap_or(0));
         Self { seed, shards, steps: workload::steps(seed, steps) }
     }
 
@@ -192,6 +192,7 @@ impl Run {
             }
             Action::Unsubscribe(client, filter) => clients[client].unsubscribe(oracle, FILTERS[filter]),
             Action::Publish(client, message) => clients[client].publish(world, oracle, message),
+            Action::Flood(client, count) => self.flood(client, count),
             Action::Read(client, most) => {
                 clients[client].read(world, oracle, most);
             }
@@ -253,6 +254,25 @@ impl Run {
         }
     }
 
+    fn flood(&mut self, client: usize, count: usize) {
+        self.act(Action::Connect(client, false));
+        let first = self.oracle.serial();
+        for _ in 0..count / 4 {
+            self.world.run();
+            self.look_around();
+            let Self { world, clients, oracle, .. } = self;
+            clients[client].read(world, oracle, usize::MAX);
+            while clients[client].answer(oracle) {}
+            for _ in 0..PUBLISHED_MAX {
+                let qos = 1 + u8::try_from(oracle.serial() % 2).unwrap_or(0);
+                clients[client].publish(world, oracle, workload::Message::new('t', 1, qos));
+            }
+            if oracle.serial() - first >= count as u64 {
+                return;
+            }
+        }
+    }
+
     fn pass(&mut self, millis: u64) {
         self.settle();
         self.world.advance_millis(millis);
@@ -285,6 +305,9 @@ impl Run {
             open.extend(client.open_messages());
             if drained {
                 self.oracle.is_drained(client.number);
+            }
+            if drained && !self.is_down && client.is_accepted() {
+                self.oracle.is_settled(client.number);
             }
         }
         if !self.is_down && !self.world.is_stalled() {

@@ -70,6 +70,9 @@ pub enum Action {
     Unsubscribe(usize, usize),
     /// A client publishes.
     Publish(usize, Message),
+    /// A client publishes so many messages to one topic with QoS 1 and 2 in turn, as fast as they are
+    /// acknowledged, while nobody else reads anything.
+    Flood(usize, usize),
     /// A client reads up to so many bytes.
     Read(usize, usize),
     /// A client sends the oldest so many answers that it has withheld.
@@ -142,6 +145,7 @@ impl Action {
             | Self::Subscribe(client, ..)
             | Self::Unsubscribe(client, _)
             | Self::Publish(client, _)
+            | Self::Flood(client, _)
             | Self::Read(client, _)
             | Self::Answer(client, _) => Some(*client),
             Self::Settle
@@ -185,6 +189,13 @@ pub(crate) fn steps(seed: u64, count: usize) -> Vec<Step> {
         }
         let turns = if random.below(10) == 0 { random.below(60) } else { random.below(6) };
         steps.push(Step { action, turns });
+    }
+    // More than a queue keeps in memory, in few runs, as it takes long.
+    let mut random = Random::new(seed ^ 0xF100D);
+    if random.below(30) == 0 {
+        let place = random.below(steps.len() + 1);
+        let action = Action::Flood(4 + random.below(CLIENTS - 4), 1_300);
+        steps.insert(place, Step { action, turns: random.below(30) });
     }
     steps
 }

@@ -275,7 +275,7 @@ impl World {
         }
         inner.scribe = None;
         inner.stalled = 0;
-        inner.store = inner.store.take().map(|store| store.end_luckily());
+        inner.store = inner.store.take().map(|store| store.kill());
     }
 
     /// The power fails: as [`World::kill`], and the disk has what was synced and as much of the rest as `seed`

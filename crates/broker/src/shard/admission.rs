@@ -9,6 +9,7 @@ use colibri_codec::{
 use colibri_protocol::{Acceptance, Progress, Publication, Session, State, passed_on};
 
 use super::Shard;
+use super::journal::Ticket;
 use crate::config::Config;
 use crate::message::{Delivery, Inbound};
 use crate::sessions::Will;
@@ -94,13 +95,26 @@ impl Shard {
         };
         let durable = self.sessions.get(attachment.session).is_some_and(|session| session.storage != 0);
         let touches_store = durable || self.journal.changes() != changes;
-        let after = if touches_store { self.journal.pending() } else { None };
+        let after =
+            if touches_store { self.journal.pending() } else { self.journal.session_of_ended(client_id) };
+        self.open(number, &acceptance, attachment, after);
+    }
+
+    /// Answers CONNECT when the store has all up to `after`, and begins to serve the client.
+    fn open(
+        &mut self,
+        number: u32,
+        acceptance: &Acceptance<'_>,
+        attachment: Attachment,
+        after: Option<Ticket>,
+    ) {
+        let Attachment { session, messages, .. } = attachment;
+        let durable = self.sessions.get(session).is_some_and(|session| session.storage != 0);
         let Some(client) = self.connections.get_mut(number) else { return };
-        client.session = Some(attachment.session);
+        client.session = Some(session);
         client.flags.durable = durable;
         let now = self.now;
-        let messages = attachment.messages;
-        self.write_after(number, after, |protocol, out| protocol.accept(&acceptance, messages, now, out));
+        self.write_after(number, after, |protocol, out| protocol.accept(acceptance, messages, now, out));
         let Some(client) = self.connections.get_mut(number) else { return };
         client.flags.sealed = client.gate.is_some();
         // Retained messages that waited for the connection before still come before later ones.
@@ -113,7 +127,7 @@ impl Shard {
             return self.close_connection(number);
         }
         self.metrics.connections_total += 1;
-        self.set_away(attachment.session, false);
+        self.set_away(session, false);
         // The timer for CONNECT is still to come and looks after longer silences.
         let due = self.connections.get(number).and_then(|client| client.protocol.poll_timeout(self.now));
         if due.is_some_and(|due| due < self.now + self.config.connect_timeout) {

@@ -91,6 +91,8 @@ pub(crate) struct Journal {
     fetches: Vec<FetchRequest>,
     /// Connections with something in their gates, and their births.
     pub(crate) gated: Vec<(u32, u32)>,
+    /// Clients whose stored sessions have ended, and the tickets under which that is stored.
+    ended: HashMap<Arc<str>, Ticket>,
     /// The next number for a session or a body. In each shard they differ, and they outlive a restart.
     next_number: u64,
     step: u64,
@@ -316,6 +318,16 @@ impl Journal {
         }
     }
 
+    /// The stored session of a client ends in this turn.
+    pub(crate) fn end_session_of(&mut self, client_id: &Arc<str>) {
+        self.ended.insert(Arc::clone(client_id), self.ticket);
+    }
+
+    /// The ticket to wait for so that a client's older session will not be there again after a crash.
+    pub(crate) fn session_of_ended(&self, client_id: &str) -> Option<Ticket> {
+        self.ended.get(client_id).copied().filter(|ticket| !self.is_complete(*ticket))
+    }
+
     /// Says whether further tickets are complete.
     pub(crate) fn advance(&mut self) -> bool {
         let before = self.complete;
@@ -326,7 +338,9 @@ impl Journal {
             self.open_bytes = self.open_bytes.saturating_sub(open.bytes);
             self.open.pop_front();
         }
-        self.complete > before
+        let complete = self.complete;
+        self.ended.retain(|_, ticket| *ticket > complete);
+        complete > before
     }
 
     /// Asks for rows behind what this turn hands in.

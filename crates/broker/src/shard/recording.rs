@@ -196,6 +196,7 @@ impl Shard {
         if entry.storage == 0 {
             return;
         }
+        self.journal.end_session_of(&entry.client_id);
         let batch = self.journal.batch();
         batch.delete(Table::Sessions, entry.client_id.as_bytes());
         for table in OF_SESSION {

@@ -85,6 +85,8 @@ impl Shard {
         for counter in Counter::ALL {
             found.orphans.put(Table::Meta, counter.key(), &reserved);
         }
+        // After a failed sync and the end of the process, what was read may not be on the disk yet, and nobody
+        // may be told of it before it is.
         store.commit(&found.orphans, true)?;
         let mut inboxes = Vec::new();
         let mut durability = Durability::default();

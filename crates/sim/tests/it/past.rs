@@ -75,3 +75,56 @@ fn a_message_that_had_to_wait_does_not_overtake_one_in_the_gate() {
         ],
     );
 }
+
+/// A clean session ended an older one while nothing could be written, and its client went before CONNACK. The
+/// next CONNACK said at once that no session was there, and after a crash the old one was there again.
+#[test]
+fn a_session_that_has_ended_for_one_connack_does_not_come_back_after_the_next() {
+    let large = Message { large: true, ..Message::new('t', 1, 1) };
+    run(
+        344_800,
+        2,
+        &[
+            (Action::Connect(7, false), 6),
+            (Action::Publish(1, large), 2),
+            (Action::Cut(1), 2),
+            (Action::FailSync, 3),
+            (Action::Settle, 5),
+            (Action::Subscribe(7, 2, 2), 3),
+            (Action::Silence(7), 5),
+            (Action::Connect(7, true), 2),
+            (Action::Vanish(7, 29), 5),
+            (Action::Connect(7, false), 2),
+            (Action::Settle, 0),
+        ],
+    );
+}
+
+/// A sync failed and the process was killed: the next one found changes that were written and not synced. It
+/// told a client that its session was gone, and power loss brought that back.
+#[test]
+fn what_a_broker_finds_at_its_start_outlives_power_loss() {
+    let message = |family, number| Message { large: true, ..Message::new(family, number, 2) };
+    run(
+        1_071_067,
+        2,
+        &[
+            (Action::Connect(6, false), 5),
+            (Action::Pass(100_000), 4),
+            (Action::Subscribe(6, 5, 2), 1),
+            (Action::Publish(1, Message { empty: true, ..Message::new('r', 0, 2) }), 0),
+            (Action::Silence(6), 1),
+            (Action::Answer(4, 20), 4),
+            (Action::Connect(6, true), 3),
+            (Action::FailSync, 27),
+            (Action::Kill, 3),
+            (Action::Start, 1),
+            (Action::Connect(6, false), 1),
+            (Action::Settle, 5),
+            (Action::FailSync, 4),
+            (Action::Publish(6, message('t', 2)), 2),
+            (Action::Publish(1, message('t', 0)), 58),
+            (Action::LosePower(2_395_105_059_900_311_318), 4),
+        ],
+    );
+}

@@ -4,6 +4,8 @@
 //! promise begins with an acknowledgement that a client has in hand, and what was sent without one may or
 //! may not have happened.
 
+mod delivery;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::packet::{self, Message};
@@ -21,6 +23,10 @@ pub(crate) struct WillSent {
     pub(crate) may: Option<u64>,
     /// Whether the broker knows that it must not be published.
     pub(crate) cancelled: bool,
+    /// Whether somebody must get it, if the connection is lost: CONNACK came, and nothing calls it off.
+    pub(crate) promised: bool,
+    /// When it became due: as an event, and after how many crashes.
+    pub(crate) lost: Option<(u64, u32)>,
 }
 
 /// What was published.
@@ -45,6 +51,15 @@ struct Grant {
     qos: u8,
 }
 
+/// What a client has asked for.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    /// The highest QoS.
+    qos: u8,
+    /// When it was told that it is subscribed no more.
+    until: Option<u64>,
+}
+
 /// What one session has got of one message.
 #[derive(Debug, Default)]
 struct Seen {
@@ -54,13 +69,15 @@ struct Seen {
     others: u32,
     /// How many crashes there were before the first.
     crashes: u32,
+    /// Whether the broker has in store that it was delivered.
+    settled: bool,
 }
 
 /// One session of a client as the client knows it.
 #[derive(Debug, Default)]
 struct Session {
-    /// Every filter that it may be subscribed to, with the highest QoS.
-    asked: BTreeMap<String, u8>,
+    /// Every filter that it may be or have been subscribed to.
+    asked: BTreeMap<String, Asked>,
     granted: BTreeMap<String, Grant>,
     /// What it must get.
     due: BTreeSet<u64>,
@@ -165,7 +182,9 @@ impl Oracle {
 
     /// The connections of a client so far are lost, or the session with them, so that their wills may come.
     pub(crate) fn wills_are_due(&mut self, client: usize, now: u64, at_once: bool) {
+        let lost = (self.event(), self.crashes);
         for will in self.wills.values_mut().filter(|will| will.client == client) {
+            will.lost.get_or_insert(lost);
             will.may.get_or_insert(now);
             will.clean |= at_once;
         }
@@ -174,6 +193,40 @@ impl Oracle {
     /// DISCONNECT was sent, and the will is no longer to be published.
     pub(crate) fn will_is_called_off(&mut self, serial: u64) {
         self.called_off.insert(serial);
+        if let Some(will) = self.wills.get_mut(&serial) {
+            will.promised = false;
+        }
+    }
+
+    /// The broker has said that it has the will, with QoS 1 or 2.
+    pub(crate) fn will_is_promised(&mut self, serial: u64) {
+        if let Some(will) = self.wills.get_mut(&serial).filter(|will| will.delay == 0) {
+            will.promised = true;
+        }
+    }
+
+    /// The broker is at rest: wills of connections that were lost since the last crash have been published.
+    fn owe_wills(&mut self) {
+        let crashes = self.crashes;
+        let owed = self.wills.iter_mut().filter(|(_, will)| will.promised);
+        for (serial, will) in owed.filter(|(_, will)| will.lost.is_some_and(|(_, at)| at == crashes)) {
+            will.promised = false;
+            let topic = format!("w/{}", will.client);
+            let lost = will.lost.map_or(0, |(event, _)| event);
+            for session in &mut self.sessions {
+                let mut grants = session.granted.iter().filter(|(filter, _)| matches(filter, &topic));
+                let subscribed = grants.any(|(_, grant)| grant.since < lost && grant.qos > 0);
+                if subscribed && !session.seen.contains_key(serial) {
+                    session.due.insert(*serial);
+                }
+            }
+        }
+    }
+
+    /// A client connects, and the broker may hear of that before it has read an older DISCONNECT.
+    pub(crate) fn may_take_over(&mut self, client: usize) {
+        let wills = &self.wills;
+        self.called_off.retain(|serial| wills.get(serial).is_none_or(|will| will.client != client));
     }
 
     fn on_will(&mut self, client: usize, message: &Message, is_new: bool) {
@@ -190,6 +243,7 @@ impl Oracle {
         }
         let crashes = self.crashes;
         let Some(session) = self.sessions.get_mut(client) else { return };
+        session.due.remove(&serial);
         let seen = session.seen.entry(serial).or_insert_with(|| Seen { crashes, ..Seen::default() });
         if is_new && !message.dup {
             seen.others += 1;
@@ -213,8 +267,8 @@ impl Oracle {
 
     pub(crate) fn asks(&mut self, client: usize, filter: &str, qos: u8) {
         let Some(session) = self.sessions.get_mut(client) else { return };
-        let most = session.asked.entry(filter.to_owned()).or_insert(qos);
-        *most = qos.max(*most);
+        let asked = session.asked.entry(filter.to_owned()).or_insert(Asked { qos, until: None });
+        *asked = Asked { qos: qos.max(asked.qos), until: None };
         // Until it is answered it is open which of the two holds.
         if let Some(grant) = session.granted.get_mut(filter) {
             grant.qos = qos.min(grant.qos);
@@ -227,11 +281,22 @@ impl Oracle {
         }
     }
 
+    /// The broker has said that a client is not subscribed any more.
+    pub(crate) fn is_unsubscribed(&mut self, client: usize, filter: &str) {
+        let event = self.event();
+        if let Some(asked) = self.sessions.get_mut(client).and_then(|session| session.asked.get_mut(filter)) {
+            asked.until.get_or_insert(event);
+        }
+    }
+
     pub(crate) fn is_subscribed(&mut self, client: usize, filter: &str, qos: u8) {
         let since = self.event();
         let Some(session) = self.sessions.get_mut(client) else { return };
         let grant = session.granted.entry(filter.to_owned()).or_insert(Grant { since, qos });
-        // The older of the two dates is right: it was subscribed all the time.
+        // The older of the two dates is right, unless it promised nothing.
+        if grant.qos == 0 {
+            grant.since = since;
+        }
         grant.qos = qos;
     }
 
@@ -305,111 +370,6 @@ impl Oracle {
         }
     }
 
-    pub(crate) fn is_delivered(&mut self, client: usize, message: &Message, is_new: bool) {
-        self.event();
-        let subscribed = self.sessions.get(client).is_some_and(|session| {
-            let mut asked = session.asked.iter().filter(|(filter, _)| matches(filter, &message.topic));
-            asked.any(|(_, qos)| *qos >= message.qos)
-        });
-        if !subscribed {
-            return self.fail(format!("client-{client} gets what it has not subscribed to: {message:?}"));
-        }
-        match message.payload.first() {
-            Some(b'w') => self.on_will(client, message, is_new),
-            Some(_) => self.on_message(client, message, is_new),
-            None => {}
-        }
-    }
-
-    fn on_message(&mut self, client: usize, message: &Message, is_new: bool) {
-        let serial = packet::serial(&message.payload);
-        let Some(published) = self.published.get(&serial) else {
-            return self.fail(format!("client-{client} gets what nobody has published: {message:?}"));
-        };
-        let sent = published.message;
-        if message.topic != sent.topic() || message.qos > sent.qos {
-            return self
-                .fail(format!("client-{client} gets another message than was published: {message:?}"));
-        }
-        if published.refused && published.times_sent == 1 {
-            self.fail(format!("client-{client} gets what was refused: {message:?}"));
-        }
-        self.check_expiry(client, serial, message);
-        let is_first = self.sessions.get(client).is_some_and(|session| !session.seen.contains_key(&serial));
-        self.count(client, serial, message, is_new);
-        if is_first && !message.retain {
-            self.check_order(client, serial, message);
-        }
-    }
-
-    fn check_expiry(&mut self, client: usize, serial: u64, message: &Message) {
-        let Some(published) = self.published.get(&serial) else { return };
-        let Some(seconds) = published.message.expiry else { return };
-        let ends = published.acknowledged.map(|(_, at)| at + u64::from(seconds) * 1000);
-        let drained = self.sessions.get(client).map_or(0, |session| session.drained_at);
-        if message.expiry.is_some_and(|left| left > seconds) {
-            self.fail(format!("client-{client} gets a wrong expiry: {message:?}"));
-        } else if !message.dup && ends.is_some_and(|ends| ends <= drained) {
-            self.fail(format!("client-{client} gets an expired message: {message:?}"));
-        }
-    }
-
-    /// Counts a message that came, and fails if it came once too often.
-    fn count(&mut self, client: usize, serial: u64, message: &Message, is_new: bool) {
-        let crashes = self.crashes;
-        let Some(published) = self.published.get(&serial) else { return };
-        let repeats = published.message.qos < 2 && published.times_sent > 1;
-        let Some(session) = self.sessions.get_mut(client) else { return };
-        session.due.remove(&serial);
-        self.group_due.remove(&serial);
-        if workload::role(client) == workload::Role::Member {
-            self.group_seen.entry(serial).or_insert(0);
-        }
-        let seen = session.seen.entry(serial).or_insert_with(|| Seen { crashes, ..Seen::default() });
-        if message.retain || !is_new || message.dup && message.qos < 2 {
-            return;
-        }
-        if message.qos == 2 {
-            seen.exactly_once += 1;
-        } else {
-            seen.others += 1;
-        }
-        let (twos, others, calm) = (seen.exactly_once, seen.others, seen.crashes == crashes);
-        if twos > 1 {
-            self.fail(format!("client-{client} gets it twice with QoS 2: {message:?}"));
-        } else if twos + others > 1 && calm && !repeats {
-            self.fail(format!("client-{client} gets it twice without a reason: {message:?}"));
-        }
-        if workload::role(client) == workload::Role::Member {
-            let count = self.group_seen.entry(serial).or_insert(0);
-            *count += u32::from(message.qos == 2);
-            if *count > 1 {
-                self.fail(format!("two members get it with QoS 2: {message:?}"));
-            }
-        }
-    }
-
-    /// What came first of a message comes in the order in which it was sent first.
-    fn check_order(&mut self, client: usize, serial: u64, message: &Message) {
-        let Some(published) = self.published.get(&serial) else { return };
-        let Some(session) = self.sessions.get_mut(client) else { return };
-        if workload::role(client) == workload::Role::Member || self.may_refuse {
-            return;
-        }
-        let mut grants = session.granted.iter().filter(|(filter, _)| matches(filter, &message.topic));
-        // Who was not subscribed when it came first may get it when it comes again.
-        if !grants.any(|(_, grant)| grant.since < published.first_sent) {
-            return;
-        }
-        let key = (published.by, message.topic.clone(), published.message.qos, message.qos);
-        let last = session.last.entry(key).or_insert(0);
-        let before = *last;
-        *last = serial.max(before);
-        if serial < before {
-            self.fail(format!("client-{client} gets it after m{before:07}, out of order: {message:?}"));
-        }
-    }
-
     // What happens to the broker.
 
     pub(crate) fn crashes(&mut self, now: u64) {
@@ -430,11 +390,19 @@ impl Oracle {
             }
         }
         if safe {
+            self.owe_wills();
             for serial in std::mem::take(&mut self.called_off) {
                 if let Some(will) = self.wills.get_mut(&serial) {
                     will.cancelled = true;
                 }
             }
+        }
+    }
+
+    /// A client has answered all that it got, and the broker has that in store.
+    pub(crate) fn is_settled(&mut self, client: usize) {
+        if let Some(session) = self.sessions.get_mut(client) {
+            session.seen.values_mut().for_each(|seen| seen.settled = true);
         }
     }
 
