@@ -6,7 +6,7 @@ use colibri_storage::faulty::Fault;
 
 use crate::Random;
 
-/// How many clients take part: see [`Role`].
+/// How many clients take part: see `Role`.
 pub const CLIENTS: usize = 8;
 
 /// What a client is there for.
