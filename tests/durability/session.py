@@ -163,8 +163,8 @@ class Session:
         if self.level == NEW_LEVEL:
             self.window = min(WINDOW, receive_maximum(body))
         self.connected = True
-        if not present:
-            self.on_new()
+        if self.clean:
+            self.open.clear()
         for identifier, (state, what) in self.open.items():
             if state == "rel":
                 self.out += b"\x62\x02" + identifier.to_bytes(2, "big")
@@ -172,7 +172,8 @@ class Session:
                 self.out += self._encoded(identifier, what, 0x08)
             else:
                 self.out += what
-        self.on_connected()
+        if not present:
+            self.on_new()
 
     def _publish(self, first, body):
         qos = first >> 1 & 3
@@ -261,9 +262,6 @@ class Session:
 
     def on_new(self):
         """The broker has no session; subscriptions are to be made."""
-
-    def on_connected(self):
-        """After what was open has been sent again."""
 
     def on_message(self, topic, payload, qos, retain, dup):
         """A message that was not received before, as far as the standard tells."""
