@@ -25,6 +25,7 @@ class Filler(Session):
         super().__init__(world, client_id, level)
         world.clients.append(self)
         self.next, self.codes, self.paused, self.last_taken = {1: 0, 2: 0}, {}, False, 0.0
+        self.refusals = 0
 
     def work(self, now):
         while self.has_room() and not self.paused:
@@ -35,6 +36,10 @@ class Filler(Session):
             if self.codes.get(QUOTA_EXCEEDED):
                 # Refused at once, so that this would go round and round.
                 break
+
+    def on_refused(self, code):
+        """A full disk is a reason not to take a session over."""
+        self.refusals += 1
 
     def on_taken(self, message, code):
         self.codes[code] = self.codes.get(code, 0) + 1
@@ -53,8 +58,12 @@ def scenario(world, room):
     subscriber.wanted = False
     subscriber.leave()
     old, new = Filler(world, "old", OLD_LEVEL), Filler(world, "new", NEW_LEVEL)
-    full = world.until(lambda: "cannot store" in world.said() and new.codes.get(QUOTA_EXCEEDED), FILL_SECONDS)
+    full = world.until(lambda: "cannot store" in world.said(), FILL_SECONDS)
+    # What came before the broker knew waits; what comes now is refused.
+    world.until(lambda: all(len(one.open) >= one.window for one in (old, new)), 2)
     began = time.monotonic()
+    old.window, new.window = old.window + 20, new.window + 20
+    full = full and world.until(lambda: new.codes.get(QUOTA_EXCEEDED), 5)
     world.until(lambda: time.monotonic() > began + 2, 10)
     said = [line for line in world.said().splitlines() if "cannot store" in line]
     print(f"full: {said}, codes for 3.1.1 {old.codes}, for 5.0 {new.codes}")
@@ -70,7 +79,7 @@ def scenario(world, room):
     old.close()  # What was refused without a word is sent again on the next connection.
     healed = world.until(lambda: "can be written again" in world.said(), 20)
     drained = healed and world.until(lambda: not old.open and not new.open, 20)
-    print(f"room made: healed {healed} after {time.monotonic() - cleared:.1f} s, all answered {drained}")
+    print(f"room made: healed {healed} after {time.monotonic() - cleared:.1f} s, CONNACKs with a refusal {old.refusals}, all answered {drained}")
     if not drained:
         world.breach(f"it did not heal: {world.said()[-500:]}, open: {len(old.open)} and {len(new.open)}")
     world.kill()

@@ -151,7 +151,7 @@ class Session:
 
     def _connack(self, body):
         if body[1] != 0:
-            self.world.breach(f"{self.client_id} got CONNACK {body.hex()}")
+            self.on_refused(body[1])
             self.close()
             return
         present = body[0] & 1
@@ -262,6 +262,10 @@ class Session:
 
     def on_new(self):
         """The broker has no session; subscriptions are to be made."""
+
+    def on_refused(self, code):
+        """The broker did not accept the connection."""
+        self.world.breach(f"{self.client_id} got CONNACK with code {code:#x}")
 
     def on_message(self, topic, payload, qos, retain, dup):
         """A message that was not received before, as far as the standard tells."""
