@@ -367,7 +367,12 @@ impl Scribe {
         let key = queue_key(session, row);
         let Some(row) = self.store.get(Table::Queue, &key)? else { return Ok(None) };
         let body = match QueueRecord::decode(&key, &row)?.body {
-            QueueBody::Shared(body) => self.store.get(Table::Bodies, &body_key(body))?,
+            QueueBody::Shared(body) => {
+                let found = self.store.get(Table::Bodies, &body_key(body))?;
+                let missing =
+                    || StoreError::corrupt_row(Table::Queue, &key, format!("its body {body} is not there"));
+                Some(found.ok_or_else(missing)?)
+            }
             QueueBody::Inline(_) | QueueBody::Gone => None,
         };
         Ok(Some(FetchedRow { row, body }))

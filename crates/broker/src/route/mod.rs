@@ -67,6 +67,8 @@ pub(crate) struct Routing {
     shapes: Shapes,
     /// Whether some session's queue was full when last looked at.
     crowded: bool,
+    /// Whether the message is the broker's own, so that nobody would learn of a refusal.
+    pub(crate) own: bool,
     /// When all queues were last looked at.
     looked: Time,
 }
@@ -151,7 +153,9 @@ impl Shard {
     /// Publishes a message that comes from no connection: a will, or one of the broker's own.
     pub(crate) fn publish(&mut self, inbound: &mut Inbound<'_>, route: &mut Route) {
         let policy = mem::replace(&mut self.routing.crowded, false);
+        self.routing.own = true;
         self.route(inbound, route);
+        self.routing.own = false;
         self.journal.set_place(Place::Main);
         self.routing.crowded |= policy;
     }

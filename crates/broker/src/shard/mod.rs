@@ -13,6 +13,7 @@ mod asking;
 mod authenticating;
 mod connections;
 mod events;
+mod found;
 pub(crate) mod gate;
 pub(crate) mod inbox;
 pub(crate) mod journal;

@@ -122,7 +122,8 @@ impl Shard {
             .any(|shard| route.shards() >> shard & 1 != 0 && self.links.stores_sessions(shard));
         let retained_elsewhere =
             inbound.retain && self.placement.shard_of(inbound.topic.as_str()) != self.number;
-        if !self.journal.is_healthy() {
+        // What the broker publishes for a client that is gone cannot be refused to anybody; it waits.
+        if !self.journal.is_healthy() && !self.routing.own {
             let stored = |session| self.sessions.get(session).is_some_and(|entry| entry.storage != 0);
             if inbound.retain || others || !route.groups().is_empty() || route.sessions().any(stored) {
                 return false;

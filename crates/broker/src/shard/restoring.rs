@@ -1,29 +1,27 @@
 //! What a broker begins with: all that was stored when the one before it ended, however it did.
 
-use std::collections::{BTreeMap, HashMap};
 use std::mem;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use colibri_codec::{OwnedTopicFilter, PacketId};
-use colibri_protocol::{Progress, Session, Time};
+use colibri_protocol::{Progress, Session};
 use colibri_storage::records::{
-    Counter, QueueBody, QueueRecord, QueueState, RetainedRecord, SessionRecord, StoredMessage,
-    SubscriptionRecord, body_key, decode_counter, encode_counter, parse_body_key, parse_queue_key,
-    parse_received_key, parse_subscription_key, queue_key,
+    Counter, QueueBody, QueueRecord, QueueState, RetainedRecord, StoredMessage, body_key, encode_counter,
+    queue_key,
 };
-use colibri_storage::{Batch, Rows, Store, StoreError, Table};
+use colibri_storage::{Store, StoreError, Table};
 use colibri_topics::GroupId;
 
 use super::Shard;
+use super::found::{Found, FoundSession, FoundWill, each_row, time};
 use super::journal::{FetchedRow, Journal};
 use super::timers::Timer;
 use crate::config::Durability;
 use crate::message::{Delivery, Message};
+use crate::placement::Placement;
 use crate::scribe::{Report, Requests, Scribe};
 use crate::sessions::Will;
 use crate::spilled::SpilledRow;
-use crate::subscriber::{Options, Subscriber};
+use crate::subscriber::Subscriber;
 
 /// How many numbers for sessions and bodies a broker reserves when it starts: more than it can give out.
 const NUMBERS: u64 = 1 << 40;
@@ -59,8 +57,13 @@ impl Shard {
         let mut found = Found::read(&*store, epoch)?;
         let requests = Arc::new(Requests::new(wake));
         let count = u8::try_from(shards.len()).unwrap_or(u8::MAX);
+        let placement =
+            found.placement.unwrap_or_else(|| shards.first().map_or(0, |shard| shard.config.seed));
+        let homes = Placement::new(placement, count);
+        found.part_bodies(&*store, |name| homes.shard_of(name))?;
         for (number, shard) in (0u8..).zip(&mut *shards) {
             shard.epoch = epoch;
+            shard.placement = Placement::new(placement, count);
             shard.journal =
                 Journal::new(Arc::clone(&requests), number, count, (found.next_number, found.next_row));
         }
@@ -82,12 +85,14 @@ impl Shard {
             Ok(())
         })?;
         let reserved = encode_counter(found.next_number.saturating_add(NUMBERS));
-        for counter in Counter::ALL {
-            found.orphans.put(Table::Meta, counter.key(), &reserved);
+        let numbers = [(Counter::Session, &reserved), (Counter::Body, &reserved)];
+        let placement = encode_counter(placement);
+        for (counter, value) in numbers.into_iter().chain([(Counter::Placement, &placement)]) {
+            found.mending.put(Table::Meta, counter.key(), value);
         }
         // After a failed sync and the end of the process, what was read may not be on the disk yet, and nobody
         // may be told of it before it is.
-        store.commit(&found.orphans, true)?;
+        store.commit(&found.mending, true)?;
         let mut inboxes = Vec::new();
         let mut durability = Durability::default();
         for shard in shards {
@@ -201,207 +206,6 @@ impl Shard {
 fn home_of<'s>(shards: &'s mut [Shard], name: &str) -> Option<&'s mut Shard> {
     let home = shards.first()?.placement.shard_of(name);
     shards.get_mut(usize::from(home))
-}
-
-/// The sessions in a store, and rows that belong to none.
-#[derive(Default)]
-struct Found {
-    sessions: BTreeMap<String, FoundSession>,
-    /// Beyond the numbers of all sessions and bodies, and beyond all rows.
-    next_number: u64,
-    next_row: u64,
-    orphans: Batch,
-}
-
-#[derive(Default)]
-struct FoundSession {
-    number: u64,
-    expiry_interval: u32,
-    /// `None` if the client was connected.
-    disconnected_at: Option<u64>,
-    will: Option<FoundWill>,
-    subscriptions: Vec<(OwnedTopicFilter, Options)>,
-    received: Vec<PacketId>,
-    rows: Vec<FoundRow>,
-}
-
-struct FoundWill {
-    message: Message,
-    message_expiry: Option<u32>,
-    delay: u32,
-    due_at: Option<u64>,
-}
-
-struct FoundRow {
-    row: u64,
-    body: u64,
-    size: usize,
-    expires: Option<Time>,
-    /// Its contents, if it has to be in memory.
-    value: Option<FetchedRow>,
-}
-
-/// What there is to know of a body while it is not read.
-struct FoundBody {
-    size: usize,
-    expires: Option<Time>,
-    rows: u32,
-}
-
-impl Found {
-    fn read(store: &dyn Store, epoch: u64) -> Result<Self, StoreError> {
-        let mut found = Self::default();
-        let mut names = HashMap::new();
-        each_row(store, Table::Sessions, |key, value| {
-            let record = SessionRecord::decode(key, value)?;
-            found.next_number = found.next_number.max(record.number);
-            let will = record.will.map(|will| FoundWill {
-                message: Message::from_stored(&will.message, epoch),
-                message_expiry: will.message_expiry,
-                delay: will.delay,
-                due_at: will.due_at,
-            });
-            let session = FoundSession {
-                number: record.number,
-                expiry_interval: record.expiry_interval,
-                disconnected_at: (!record.connected).then_some(record.disconnected_at),
-                will,
-                ..FoundSession::default()
-            };
-            // The decoder has checked that it is UTF-8.
-            let client_id = String::from_utf8_lossy(key).into_owned();
-            names.insert(record.number, client_id.clone());
-            found.sessions.insert(client_id, session);
-            Ok(())
-        })?;
-        found.read_subscriptions(store, &names)?;
-        found.read_queues(store, &names, epoch)?;
-        each_row(store, Table::Meta, |key, value| {
-            for counter in Counter::ALL.into_iter().filter(|counter| counter.key() == key) {
-                found.next_number = found.next_number.max(decode_counter(counter, value)?);
-            }
-            Ok(())
-        })?;
-        found.next_number += 1;
-        found.next_row += 1;
-        Ok(found)
-    }
-
-    /// The session with a number; a row of one that is not there is thrown out.
-    fn owner(
-        &mut self,
-        names: &HashMap<u64, String>,
-        number: u64,
-        table: Table,
-        key: &[u8],
-    ) -> Option<&mut FoundSession> {
-        self.next_number = self.next_number.max(number);
-        match names.get(&number) {
-            Some(name) => self.sessions.get_mut(name),
-            None => {
-                self.orphans.delete(table, key);
-                None
-            }
-        }
-    }
-
-    fn read_subscriptions(
-        &mut self,
-        store: &dyn Store,
-        names: &HashMap<u64, String>,
-    ) -> Result<(), StoreError> {
-        each_row(store, Table::Subscriptions, |key, value| {
-            let (number, filter) = parse_subscription_key(key)?;
-            let record = SubscriptionRecord::decode(key, value)?;
-            if let Some(session) = self.owner(names, number, Table::Subscriptions, key) {
-                let options = Options::new(record.options, record.identifier);
-                session.subscriptions.push((filter.into(), options));
-            }
-            Ok(())
-        })?;
-        each_row(store, Table::Received, |key, _| {
-            let (number, id) = parse_received_key(key)?;
-            if let Some(session) = self.owner(names, number, Table::Received, key) {
-                session.received.push(id);
-            }
-            Ok(())
-        })
-    }
-
-    fn read_queues(
-        &mut self,
-        store: &dyn Store,
-        names: &HashMap<u64, String>,
-        epoch: u64,
-    ) -> Result<(), StoreError> {
-        let mut bodies = HashMap::new();
-        each_row(store, Table::Bodies, |key, value| {
-            let number = parse_body_key(key)?;
-            self.next_number = self.next_number.max(number);
-            let message = StoredMessage::decode(key, value)?;
-            let (size, expires) = weigh(&message, epoch);
-            bodies.insert(number, FoundBody { size, expires, rows: 0 });
-            Ok(())
-        })?;
-        each_row(store, Table::Queue, |key, value| {
-            let (number, row) = parse_queue_key(key)?;
-            self.next_row = self.next_row.max(row);
-            let record = QueueRecord::decode(key, value)?;
-            let Some(session) = self.owner(names, number, Table::Queue, key) else { return Ok(()) };
-            let (body, (size, expires)) = match record.body {
-                QueueBody::Inline(message) => (0, weigh(&message, epoch)),
-                QueueBody::Shared(body) => match bodies.get_mut(&body) {
-                    Some(found) => {
-                        found.rows += 1;
-                        (body, (found.size, found.expires))
-                    }
-                    None => {
-                        let what = format!("its body {body} is not there");
-                        return Err(StoreError::corrupt_row(Table::Queue, key, what));
-                    }
-                },
-                QueueBody::Gone => (0, (0, None)),
-            };
-            let in_memory = record.state != QueueState::Waiting || record.group.is_some() || record.replayed;
-            let value = in_memory.then(|| FetchedRow { row: value.to_vec(), body: None });
-            let size = if record.replayed { 0 } else { size };
-            session.rows.push(FoundRow { row, body, size, expires, value });
-            Ok(())
-        })?;
-        for row in self.sessions.values_mut().flat_map(|session| &mut session.rows) {
-            if let Some(value) = row.value.as_mut().filter(|_| row.body != 0) {
-                value.body = store.get(Table::Bodies, &body_key(row.body))?;
-            }
-        }
-        for (number, _) in bodies.iter().filter(|(_, body)| body.rows == 0) {
-            self.orphans.delete(Table::Bodies, &body_key(*number));
-        }
-        Ok(())
-    }
-}
-
-/// Reads all rows of a table, up to the first that cannot be read.
-fn each_row(
-    store: &dyn Store,
-    table: Table,
-    mut read: impl FnMut(&[u8], &[u8]) -> Result<(), StoreError>,
-) -> Result<(), StoreError> {
-    let mut result = Ok(());
-    store.scan(table, Rows::ALL, &mut |key, value| {
-        result = read(key, value);
-        if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    })?;
-    result
-}
-
-/// What keeping a stored message costs in bytes, and when it expires.
-fn weigh(message: &StoredMessage<'_>, epoch: u64) -> (usize, Option<Time>) {
-    (message.size() + size_of::<Message>(), message.expires_at.map(|at| time(at, epoch)))
-}
-
-/// A time since 1970 on a shard's clock, whose beginning is the earliest there is.
-pub(crate) const fn time(at: u64, epoch: u64) -> Time {
-    Time::from_millis(at.saturating_sub(epoch))
 }
 
 /// A row of a queue as it was when it was written.

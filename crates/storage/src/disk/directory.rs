@@ -40,6 +40,12 @@ impl Directory {
     pub(super) fn open(path: &Path, missing: Missing) -> Result<Self, StoreError> {
         if missing == Missing::Create {
             fs::create_dir_all(path).map_err(|error| StoreError::io(path, &error))?;
+            // Its name is to be there after a loss of power, too. Who may not look into the directory above
+            // has not made this one.
+            let above = path.parent().filter(|above| !above.as_os_str().is_empty());
+            if let Ok(above) = File::open(above.unwrap_or_else(|| Path::new("."))) {
+                above.sync_all().map_err(|error| StoreError::io(path, &error))?;
+            }
         }
         let format = path.join(FORMAT);
         let found = match fs::read_to_string(&format) {
@@ -61,6 +67,23 @@ impl Directory {
             write_format(path)?;
         }
         Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    /// Makes a file whole or not at all: `make` makes it under another name, which may be there from before.
+    pub(super) fn create<T>(
+        &self,
+        name: &str,
+        make: impl FnOnce(&Path) -> Result<T, StoreError>,
+    ) -> Result<(), StoreError> {
+        let (new, file) = (self.path.join(format!("{name}.new")), self.path.join(name));
+        let told = |error: io::Error| StoreError::io(&file, &error);
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(told(error)),
+            Ok(()) | Err(_) => {}
+        }
+        drop(make(&new)?);
+        fs::rename(&new, &file).map_err(told)?;
+        File::open(&self.path).and_then(|directory| directory.sync_all()).map_err(told)
     }
 
     pub(super) fn path(&self) -> &Path {

@@ -91,7 +91,12 @@ impl Disk {
 
     fn open_or(path: &Path, options: DiskOptions, missing: Missing) -> Result<Self, StoreError> {
         let directory = Directory::open(path, missing)?;
-        let engine = Engine::Open(open_file(&directory.path().join(FILE), options)?);
+        let file = directory.path().join(FILE);
+        // An empty one is what an older version left of its first start when the power failed.
+        if file.metadata().map_or(true, |found| found.len() == 0) {
+            directory.create(FILE, |new| open_file(new, options))?;
+        }
+        let engine = Engine::Open(open_file(&file, options)?);
         Ok(Self { directory, options, engine, unsynced: 0, was_full: false })
     }
 

@@ -14,11 +14,14 @@ pub enum Counter {
     Session,
     /// Numbers of bodies.
     Body,
+    /// Not a counter: what shards agree on to know which of them has what, so that a new start finds sessions
+    /// that share bodies together again.
+    Placement,
 }
 
 impl Counter {
-    /// All counters.
-    pub const ALL: [Self; 2] = [Self::Session, Self::Body];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Session, Self::Body, Self::Placement];
 
     /// The key of its row.
     #[must_use]
@@ -26,6 +29,7 @@ impl Counter {
         match self {
             Self::Session => b"next session",
             Self::Body => b"next body",
+            Self::Placement => b"placement",
         }
     }
 }
