@@ -14,7 +14,7 @@ use crate::tidy::tree::Tree;
 use crate::workspace::Workspace;
 
 /// What is copied: all that Cargo needs to know of the workspace.
-const COPIED: [&str; 5] = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "crates/", "xtask/"];
+const COPIED: [&str; 6] = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "crates/", "fuzz/", "xtask/"];
 
 /// How long the cases may take, which are done in a second or two: a defect may keep the broker busy for
 /// ever.

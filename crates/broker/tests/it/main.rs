@@ -13,6 +13,7 @@ mod overload;
 mod packets;
 mod peer;
 mod races;
+mod restart;
 mod retained;
 mod sessions;
 mod shared;

@@ -1,0 +1,60 @@
+//! A broker that begins with what the one before it stored.
+
+use colibri_codec::Version::V5;
+use colibri_sim::{World, config};
+use colibri_storage::faulty::Faulty;
+
+use crate::hello::Hello;
+use crate::world::Clients;
+
+#[test]
+fn sessions_that_share_a_body_keep_it_when_they_come_to_different_shards() {
+    let store = Faulty::new();
+    let names: Vec<String> = (0..8).map(|number| format!("client-{number}")).collect();
+    let world = World::with_store(config(1), 1, store);
+    for name in &names {
+        let client = world.join(&Hello::resume(V5, name));
+        client.subscribe("t", 1);
+        client.cut();
+    }
+    let publisher = world.join(&Hello::new(V5, "publisher"));
+    publisher.publish("t", "x", 1);
+    let mut world = world;
+    for (shards, served) in [(3, 0..3), (2, 3..6), (8, 6..8)] {
+        world.run();
+        let store = world.store().unwrap().end_luckily();
+        world = World::with_store(config(shards), 1, store);
+        for name in &names[served] {
+            let client = world.join(&Hello::resume(V5, name));
+            client.expect_publish("t", "x", 1);
+            client.expect_nothing();
+        }
+    }
+}
+
+#[test]
+fn messages_sessions_and_what_is_retained_are_there_after_a_kill() {
+    for shards in [1, 2, 8] {
+        let world = World::with_store(config(shards), 1, Faulty::new());
+        let away = world.join(&Hello::resume(V5, "away"));
+        away.subscribe("t/#", 2);
+        away.cut();
+        let publisher = world.join(&Hello::new(V5, "publisher"));
+        for number in 0..50 {
+            publisher.publish("t/a", &format!("{number}"), 1 + number % 2);
+        }
+        publisher.retain("r", "kept", 1);
+        world.lose_power(shards as u64);
+        world.start();
+        let away = world.join(&Hello::resume(V5, "away"));
+        for number in 0..50 {
+            away.expect_publish("t/a", &format!("{number}"), 1 + number % 2);
+        }
+        away.expect_nothing();
+        let late = world.join(&Hello::new(V5, "late"));
+        late.subscribe("r", 1);
+        let got = late.drain();
+        assert_eq!(got.len(), 1, "{got:?}");
+        assert!(got[0].retain && got[0].payload == b"kept", "{got:?}");
+    }
+}
