@@ -41,14 +41,14 @@ fn messages_sessions_and_what_is_retained_are_there_after_a_kill() {
         away.cut();
         let publisher = world.join(&Hello::new(V5, "publisher"));
         for number in 0..50 {
-            publisher.publish("t/a", &format!("{number}"), 1 + number % 2);
+            publisher.publish("t/a", format!("{number}"), 1 + number % 2);
         }
         publisher.retain("r", "kept", 1);
         world.lose_power(shards as u64);
         world.start();
         let away = world.join(&Hello::resume(V5, "away"));
         for number in 0..50 {
-            away.expect_publish("t/a", &format!("{number}"), 1 + number % 2);
+            away.expect_publish("t/a", format!("{number}"), 1 + number % 2);
         }
         away.expect_nothing();
         let late = world.join(&Hello::new(V5, "late"));
