@@ -1,5 +1,6 @@
 //! Runs the cases on a pool of threads, so that those that wait do so at the same time.
 
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::rc::Rc;
 use std::sync::Mutex;
@@ -10,6 +11,7 @@ use colibri_codec::Version;
 
 use crate::case::Heading;
 use crate::client::{Program, Stage};
+use crate::raw::{Connect, Encode};
 use crate::statements::statements;
 use crate::tcp::Tcp;
 use crate::{Case, Context, Failure, Report, all_cases, all_client_cases, limits};
@@ -165,8 +167,7 @@ pub fn run(settings: &Settings, progress: &(dyn Fn(Progress) + Sync)) -> Result<
     }
     let server = match &settings.subject {
         Subject::Server(address) => {
-            TcpStream::connect_timeout(address, settings.patience)
-                .map_err(|error| format!("{address} takes no connection: {error}"))?;
+            check_speaks_mqtt(*address, settings)?;
             Some(*address)
         }
         Subject::Client(program) => {
@@ -228,6 +229,31 @@ fn run_job(job: Job, settings: &Settings, name: &str) -> Outcome {
         }
     };
     Outcome { case: heading, version, verdict, time: started.elapsed() }
+}
+
+/// Checks that somebody there answers CONNECT with CONNACK, in one of the versions at least: cases that await
+/// the end of a connection would be content with whoever closes every one.
+fn check_speaks_mqtt(address: SocketAddr, settings: &Settings) -> Result<(), String> {
+    let mut came = Vec::new();
+    for version in &settings.versions {
+        let stream = TcpStream::connect_timeout(&address, settings.patience);
+        let mut stream = stream.map_err(|error| format!("{address} takes no connection: {error}"))?;
+        let connect = Connect::new(format!("{}pre", run_name())).encode(*version);
+        let mut first = [0];
+        let asked = stream
+            .set_read_timeout(Some(settings.patience))
+            .and_then(|()| stream.write_all(&connect))
+            .and_then(|()| stream.read(&mut first));
+        came.push(match asked {
+            Ok(1) if first == [0x20] => return Ok(()),
+            Ok(0) => "it closed the connection".to_owned(),
+            Ok(_) => format!("the first byte was {:02X}", first[0]),
+            Err(error) => error.to_string(),
+        });
+    }
+    came.dedup();
+    let came = came.join("; ");
+    Err(format!("{address} does not answer CONNECT with CONNACK, so it is no MQTT server: {came}"))
 }
 
 /// Seven letters and digits that no other run in half a year has: names of its own keep runs apart on one

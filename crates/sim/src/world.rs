@@ -31,6 +31,8 @@ struct Inner {
     stopper: Stopper,
     /// What the shards' state is kept in, if anything is, and who writes there.
     store: Option<Faulty>,
+    /// What the wall clock showed when this world began.
+    epoch: u64,
     scribe: Option<Writing>,
     now: u64,
     random: Random,
@@ -125,11 +127,11 @@ struct Writing {
 
 impl Writing {
     /// Puts what a store holds into shards that have had no turn yet, and begins to write there.
-    fn open(places: &mut [Place], store: Faulty) -> Self {
+    fn open(places: &mut [Place], store: Faulty, epoch: u64) -> Self {
         let mut shards: Vec<Shard> = places.iter_mut().filter_map(|place| place.shard.take()).collect();
         let report = Box::new(|_: Report<'_>| {});
         let (scribe, _) =
-            match Shard::restore_all(&mut shards, Box::new(store), EPOCH, Box::new(|| {}), report) {
+            match Shard::restore_all(&mut shards, Box::new(store), epoch, Box::new(|| {}), report) {
                 Ok(opened) => opened,
                 Err(error) => unreachable!("the store cannot be read: {error}"),
             };
@@ -162,23 +164,29 @@ impl World {
     /// A broker with these settings, in the order of turns that `seed` decides. There must be a shard.
     pub fn with(config: Config, seed: u64) -> Self {
         let store = std::env::var_os("COLIBRI_TEST_STORE").map(|_| Faulty::new());
-        Self::begin(config, seed, store)
+        Self::begin(config, seed, store, EPOCH)
     }
 
     /// The same for a broker that keeps its state in a store, and begins with what is there.
     pub fn with_store(config: Config, seed: u64, store: Faulty) -> Self {
-        Self::begin(config, seed, Some(store))
+        Self::begin(config, seed, Some(store), EPOCH)
     }
 
-    fn begin(config: Config, seed: u64, store: Option<Faulty>) -> Self {
+    /// The same, so many milliseconds of the wall clock after other worlds begin.
+    pub fn later(config: Config, seed: u64, store: Faulty, millis: u64) -> Self {
+        Self::begin(config, seed, Some(store), EPOCH + millis)
+    }
+
+    fn begin(config: Config, seed: u64, store: Option<Faulty>, epoch: u64) -> Self {
         let config = Arc::new(config);
         let (mut shards, stopper) = Place::all(&config, 0);
-        let scribe = store.clone().map(|store| Writing::open(&mut shards, store));
+        let scribe = store.clone().map(|store| Writing::open(&mut shards, store, epoch));
         Self(Rc::new(RefCell::new(Inner {
             config,
             shards,
             stopper,
             store,
+            epoch,
             scribe,
             now: 0,
             random: Random::new(seed),
@@ -308,7 +316,8 @@ impl World {
         self.kill();
         let mut inner = self.0.borrow_mut();
         let (mut shards, stopper) = Place::all(&inner.config, inner.now);
-        inner.scribe = inner.store.clone().map(|store| Writing::open(&mut shards, store));
+        let epoch = inner.epoch;
+        inner.scribe = inner.store.clone().map(|store| Writing::open(&mut shards, store, epoch));
         inner.shards = shards;
         inner.stopper = stopper;
     }

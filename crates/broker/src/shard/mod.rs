@@ -91,6 +91,8 @@ pub struct Shard {
     pub(crate) placement: Placement,
     pub(crate) random: Random,
     pub(crate) journal: Journal,
+    /// Whether timers may have been due before the first turn, so that nobody is served before they are.
+    pub(crate) overdue: bool,
     /// What is added to this shard's clock to get milliseconds since 1970.
     pub(crate) epoch: u64,
     read_buffer: Vec<u8>,
@@ -163,6 +165,7 @@ impl Shard {
             random: Random::new(seed ^ u64::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15)),
             journal: Journal::default(),
             epoch: 0,
+            overdue: false,
             answer: Vec::new(),
             read_buffer: vec![0; READ_BUFFER_SIZE],
             spare: Spare::default(),
@@ -187,6 +190,11 @@ impl Shard {
         self.now = now;
         let adopted = mem::take(&mut self.adopted);
         self.take_inbox(sockets);
+        if mem::take(&mut self.overdue) {
+            while let Some(timer) = self.timers.pop_due(now) {
+                self.on_timer(timer);
+            }
+        }
         self.look_for_stop(sockets);
         for event in ready {
             match *event {

@@ -63,6 +63,7 @@ impl Shard {
         found.part_bodies(&*store, |name| homes.shard_of(name))?;
         for (number, shard) in (0u8..).zip(&mut *shards) {
             shard.epoch = epoch;
+            shard.overdue = true;
             shard.placement = Placement::new(placement, count);
             shard.journal =
                 Journal::new(Arc::clone(&requests), number, count, (found.next_number, found.next_row));
@@ -144,16 +145,20 @@ impl Shard {
     fn restore_deadlines(&mut self, session: u32, stay: u32, since: Option<u64>, will: Option<FoundWill>) {
         // A client that was connected when a crash came is away since then, which is since now as far as is
         // known here.
-        let since = since.map_or(self.now, |at| time(at, self.epoch));
+        let since = since.unwrap_or(self.epoch + self.now.as_millis());
         let publisher = Subscriber::session(self.number, session);
+        let epoch = self.epoch;
         let Some(entry) = self.sessions.get_mut(session) else { return };
-        if let Some(end) = entry.ends(since) {
+        // [v5 MQTT-4.1.0-2]; the time before this broker began counts too.
+        if entry.expiry_interval != u32::MAX {
+            let end = time(since.saturating_add(u64::from(entry.expiry_interval) * 1000), epoch);
             self.timers.set(end, Timer::SessionExpiry { session, stay });
         }
         if let Some(FoundWill { mut message, message_expiry, delay, due_at }) = will {
             message.publisher = publisher;
             entry.will = Some(Box::new(Will { message: Arc::new(message), message_expiry, delay }));
-            let due = due_at.map_or_else(|| since.plus_seconds(delay), |at| time(at, self.epoch));
+            let due = due_at.unwrap_or_else(|| since.saturating_add(u64::from(delay) * 1000));
+            let due = time(due, epoch);
             self.timers.set(due, Timer::WillDelay { session, stay });
         }
     }

@@ -58,3 +58,21 @@ fn messages_sessions_and_what_is_retained_are_there_after_a_kill() {
         assert!(got[0].retain && got[0].payload == b"kept", "{got:?}");
     }
 }
+
+#[test]
+fn the_time_in_which_the_broker_was_not_there_counts_towards_session_expiry() {
+    // [v5 MQTT-4.1.0-2]
+    for shards in [1, 2, 8] {
+        let world = World::with_store(config(shards), 1, Faulty::new());
+        for (name, seconds) in [("short", 5), ("long", 60)] {
+            let client = world.join(&Hello::new(V5, name).clean(false).expiry(seconds));
+            client.subscribe("t", 1);
+            client.cut();
+        }
+        world.run();
+        let store = world.store().unwrap().end_luckily();
+        let world = World::later(config(shards), 1, store, 10_000);
+        assert!(!world.dial(&Hello::resume(V5, "short")).expect_accepted(), "{shards} shards");
+        assert!(world.dial(&Hello::resume(V5, "long")).expect_accepted(), "{shards} shards");
+    }
+}
