@@ -26,6 +26,8 @@ pub(crate) struct Inbound<'a> {
     pub(crate) retained: Option<(u8, u64)>,
     /// The packet as it came, if a receiver can get the same bytes but for the Packet Identifier.
     pub(crate) wire: Option<Wire<'a>>,
+    /// The topic where it is kept already.
+    owned_topic: Option<&'a OwnedTopicName>,
     kept: Option<Arc<Message>>,
 }
 
@@ -85,6 +87,7 @@ impl<'a> Inbound<'a> {
             publisher,
             retained: None,
             wire: None,
+            owned_topic: None,
             kept: None,
         }
     }
@@ -92,6 +95,12 @@ impl<'a> Inbound<'a> {
     /// The message with its bytes passed on where that is possible.
     pub(crate) const fn with_wire(mut self, wire: Option<Wire<'a>>) -> Self {
         self.wire = wire;
+        self
+    }
+
+    /// The message with its topic as it is kept elsewhere, which saves a copy.
+    pub(crate) const fn with_topic(mut self, topic: &'a OwnedTopicName) -> Self {
+        self.owned_topic = Some(topic);
         self
     }
 
@@ -115,6 +124,7 @@ impl<'a> Inbound<'a> {
             publisher: message.publisher,
             retained: None,
             wire: None,
+            owned_topic: None,
             kept: Some(Arc::clone(message)),
         }
     }
@@ -127,7 +137,7 @@ impl<'a> Inbound<'a> {
             body.extend_from_slice(properties);
             body.extend_from_slice(self.payload);
             Arc::new(Message {
-                topic: self.topic.into(),
+                topic: self.owned_topic.cloned().unwrap_or_else(|| self.topic.into()),
                 qos: self.qos,
                 retain: self.retain,
                 expires: self.expires,

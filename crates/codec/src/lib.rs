@@ -35,6 +35,7 @@ mod property;
 mod qos;
 mod reader;
 mod reason;
+mod run;
 mod sequence;
 mod statements;
 pub mod topic;
@@ -53,6 +54,7 @@ pub use primitive::{BinaryData, PacketId, Utf8String, VARIABLE_BYTE_INTEGER_MAX}
 pub use property::{Properties, Property, PropertyId, PropertySet};
 pub use qos::QoS;
 pub use reason::{ConnectReturnCode, ReasonCode};
+pub use run::{Alike, Likeness, plain_acks, put_plain_ack};
 pub use sequence::{Element, Sequence};
 #[cfg(feature = "alloc")]
 pub use topic::{OwnedTopicFilter, OwnedTopicName};

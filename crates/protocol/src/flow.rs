@@ -17,6 +17,11 @@ impl Quota {
         self.used >= self.maximum
     }
 
+    /// How many more there are.
+    pub(crate) const fn left(&self) -> u16 {
+        self.maximum.saturating_sub(self.used)
+    }
+
     /// Takes one, if there is one. [v5 MQTT-4.9.0-2]
     pub(crate) const fn take(&mut self) -> bool {
         if self.is_used_up() {

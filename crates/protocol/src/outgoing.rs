@@ -143,11 +143,29 @@ impl<M> Outgoing<M> {
     /// Ends the exchange under an identifier and hands back what was kept.
     // [v3.1.1 MQTT-2.3.1-3]
     pub(crate) fn finish(&mut self, id: PacketId) -> Option<Exchange<M>> {
-        match self.place(id)? {
+        let place = self.place(id)?;
+        self.finish_at(place)
+    }
+
+    /// The same if it is at such a stage.
+    #[inline]
+    pub(crate) fn finish_if(
+        &mut self,
+        id: PacketId,
+        is_awaited: impl FnOnce(Stage) -> bool,
+    ) -> Option<Exchange<M>> {
+        let place = self.place(id)?;
+        let stage = self.at(place)?.stage;
+        if is_awaited(stage) { self.finish_at(place) } else { None }
+    }
+
+    #[inline]
+    fn finish_at(&mut self, place: Place) -> Option<Exchange<M>> {
+        match place {
             Place::Aside(index) => {
                 let aside = self.aside.as_mut()?;
                 let exchange = aside.exchanges.remove(index)?;
-                aside.ids.remove(id);
+                aside.ids.remove(exchange.id);
                 if aside.exchanges.is_empty() {
                     self.aside = None;
                 }
@@ -165,7 +183,7 @@ impl<M> Outgoing<M> {
             Place::Queue(index) => {
                 let exchange = self.queue.get_mut(index).filter(|exchange| exchange.stage != Stage::Done)?;
                 let ended = Exchange {
-                    id,
+                    id: exchange.id,
                     stage: exchange.stage,
                     resend: exchange.resend,
                     kept: exchange.kept.take(),
@@ -195,6 +213,20 @@ impl<M> Outgoing<M> {
             Stage::AwaitingPubcomp { .. } => true,
             Stage::AwaitingPuback | Stage::AwaitingSuback | Stage::AwaitingUnsuback | Stage::Done => false,
         }
+    }
+
+    /// As [`Outgoing::release`] for a message that was sent on this connection and is taken over for the
+    /// first time.
+    #[inline]
+    pub(crate) fn release_sent(&mut self, id: PacketId) -> bool {
+        let order = self.pubrecs;
+        let Some(exchange) = self.find(id) else { return false };
+        if exchange.stage != Stage::AwaitingPubrec || exchange.resend {
+            return false;
+        }
+        exchange.stage = Stage::AwaitingPubcomp { order };
+        self.pubrecs = order.wrapping_add(1);
+        true
     }
 
     /// Begins again on a new connection: marks every PUBLISH for sending again, forgets requests, and

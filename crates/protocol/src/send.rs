@@ -183,7 +183,7 @@ impl<M: Kept> Connection<M> {
     /// keep their order.
     // [v5 MQTT-4.6.0-5] [v5 MQTT-4.6.0-6] [v3.1.1 MQTT-4.6.0-5] [v3.1.1 MQTT-4.6.0-6]
     #[inline]
-    fn has_backlog_for(&self, qos: QoS) -> bool {
+    pub(crate) fn has_backlog_for(&self, qos: QoS) -> bool {
         match qos {
             QoS::AtMostOnce => self.session.outgoing.waiting.has_at_most_once(),
             QoS::AtLeastOnce | QoS::ExactlyOnce => self.has_backlog(),

@@ -5,12 +5,13 @@ mod expiring;
 pub(crate) mod interest;
 mod recorded;
 pub(crate) mod retained;
+pub(crate) mod run;
 mod shared;
 
 use std::mem;
 use std::time::Duration;
 
-use colibri_codec::{QoS, ReasonCode, TopicName};
+use colibri_codec::{OwnedTopicName, QoS, ReasonCode, TopicName};
 use colibri_protocol::Time;
 use colibri_topics::{GroupId, Match};
 
@@ -21,6 +22,7 @@ use crate::shard::inbox::Operation;
 use crate::shard::journal::{Place, Shared};
 use crate::subscriber::{Options, Subscriber};
 use deliver::{Shapes, Terms};
+use run::Run;
 
 /// What became of a published message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +38,7 @@ pub(crate) enum Outcome {
 /// The receivers of a topic, remembered for as long as the tree does not change.
 #[derive(Debug, Default)]
 pub(crate) struct Route {
-    topic: String,
+    topic: Option<OwnedTopicName>,
     /// For whom it was made: No Local leaves the publisher out.
     publisher: Option<Subscriber>,
     generation: u64,
@@ -65,6 +67,8 @@ pub(crate) struct Routing {
     pub(crate) foreign: Box<Route>,
     found: Vec<(u32, Options)>,
     shapes: Shapes,
+    /// The messages of a run, while they are dealt with.
+    pub(crate) run: Run,
     /// Whether some session's queue was full when last looked at.
     crowded: bool,
     /// Whether the message is the broker's own, so that nobody would learn of a refusal.
@@ -79,7 +83,17 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Route {
     fn is_for(&self, topic: TopicName<'_>, publisher: Subscriber, generation: u64) -> bool {
-        self.generation == generation && self.publisher == Some(publisher) && self.topic == topic.as_str()
+        self.is_current(publisher, generation) && self.topic.as_ref().is_some_and(|own| own.name() == topic)
+    }
+
+    /// Whether it is what a message of this client to its topic would lead to.
+    pub(crate) fn is_current(&self, publisher: Subscriber, generation: u64) -> bool {
+        self.generation == generation && self.publisher == Some(publisher)
+    }
+
+    /// The topic that it was made for last, if it was.
+    pub(crate) const fn topic(&self) -> Option<&OwnedTopicName> {
+        self.topic.as_ref()
     }
 
     fn identifiers_of(&self, target: &Target) -> &[u32] {
@@ -134,12 +148,18 @@ impl Shard {
             return Outcome::NoSubscriber;
         }
         self.send_to_targets(inbound, route);
+        self.send_elsewhere(inbound, route);
+        Outcome::Routed
+    }
+
+    /// Sends a message to what is not a session here: shared groups, other shards.
+    fn send_elsewhere(&mut self, inbound: &mut Inbound<'_>, route: &Route) {
         for group in &route.groups {
             let message = inbound.keep();
             self.route_to_group(group, message);
         }
         if route.shards == 0 {
-            return Outcome::Routed;
+            return;
         }
         for shard in (0..self.links.count()).filter(|shard| route.shards >> shard & 1 != 0) {
             let retained = inbound.retained.map(|(_, number)| number);
@@ -147,7 +167,6 @@ impl Shard {
             let joint = self.join_with(shard, inbound.qos);
             self.links.send(shard, Operation::Publish { message, retained, joint });
         }
-        Outcome::Routed
     }
 
     /// Publishes a message that comes from no connection: a will, or one of the broker's own.
@@ -171,10 +190,20 @@ impl Shard {
             self.metrics.dropped_expired += route.targets.len() as u64;
             return;
         }
+        self.send_to_each(route.targets.iter(), inbound, route);
+    }
+
+    /// Sends a message to some of the targets of a route.
+    fn send_to_each<'t>(
+        &mut self,
+        targets: impl Iterator<Item = &'t Target>,
+        inbound: &mut Inbound<'_>,
+        route: &Route,
+    ) {
         let mut shapes = mem::take(&mut self.routing.shapes);
         shapes.begin(inbound);
         self.journal.shared = if route.targets.len() > 1 { Shared::Wanted } else { Shared::Inline };
-        for target in &route.targets {
+        for target in targets {
             // [v5 MQTT-3.8.4-8] [v3.1.1 MQTT-3.8.4-6]
             let qos = target.qos.min(inbound.qos);
             // [v5 MQTT-3.3.1-12] [v5 MQTT-3.3.1-13] [v3.1.1 MQTT-3.3.1-9]
@@ -194,8 +223,9 @@ impl Shard {
         if route.is_for(topic, publisher, generation) {
             return;
         }
-        route.topic.clear();
-        route.topic.push_str(topic.as_str());
+        if route.topic.as_ref().is_none_or(|own| own.name() != topic) {
+            route.topic = Some(topic.into());
+        }
         route.publisher = Some(publisher);
         route.generation = generation;
         route.targets.clear();

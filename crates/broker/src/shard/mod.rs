@@ -11,7 +11,7 @@
 mod admission;
 mod asking;
 mod authenticating;
-mod connections;
+pub(crate) mod connections;
 mod events;
 mod found;
 pub(crate) mod gate;
@@ -24,6 +24,7 @@ mod random;
 mod reading;
 mod recording;
 mod restoring;
+mod run;
 mod socket;
 mod spilling;
 mod subscriptions;

@@ -144,6 +144,11 @@ impl Shard {
                 self.violate(number, Violation::ConnectMissing(PacketType::Connect));
                 return input.len();
             }
+            let run = self.take_run(number, rest);
+            if run > 0 {
+                used += run;
+                continue;
+            }
             match Frame::split(rest, maximum) {
                 Ok(Split::Frame(frame, length)) => {
                     if awaiting_connect && self.hand_over(number, frame, rest, sockets) {
@@ -154,7 +159,9 @@ impl Shard {
                     used += length;
                 }
                 Ok(Split::Need(needed)) => {
-                    client.needed = needed;
+                    if let Some(client) = self.connections.get_mut(number) {
+                        client.needed = needed;
+                    }
                     self.give_back_output(number);
                     return used;
                 }

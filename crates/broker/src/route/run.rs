@@ -1,0 +1,204 @@
+//! A run of alike messages goes to the receivers of its topic: copied to each of them at once where that is
+//! possible, and else message by message.
+
+use colibri_codec::{Alike, OwnedTopicName, PacketId, Properties, QoS};
+use colibri_protocol::{EncodedRun, Publication, RunPacket};
+
+use super::{Route, Target};
+use crate::message::{Inbound, Wire};
+use crate::shard::Shard;
+use crate::shard::connections::Client;
+use crate::subscriber::Subscriber;
+
+/// PUBLISH packets of one QoS to one topic, with neither DUP, RETAIN nor properties.
+#[derive(Debug, Default)]
+pub(crate) struct Run {
+    qos: QoS,
+    has_properties: bool,
+    packets: Vec<RunPacket>,
+    /// The length of the longest packet.
+    longest: usize,
+    /// Receivers that get messages on their own, by their place in the route, and from which message on.
+    singly: Vec<(usize, usize)>,
+}
+
+/// How long a run may be so that all of its messages can be handed on at once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Allowance {
+    /// How many messages.
+    pub(crate) packets: usize,
+    /// After how many bytes no further message may begin.
+    pub(crate) room: usize,
+    /// How many bytes one packet may have.
+    pub(crate) packet_size: u32,
+}
+
+impl Run {
+    pub(crate) fn begin(&mut self, qos: QoS, has_properties: bool) {
+        self.qos = qos;
+        self.has_properties = has_properties;
+        self.packets.clear();
+        self.longest = 0;
+        self.singly.clear();
+    }
+
+    /// Adds the next packet.
+    pub(crate) fn add(&mut self, alike: &Alike<'_>) {
+        let start = self.length();
+        let (end, packet_id) = (start + alike.length, start + alike.packet_id_offset);
+        // What is read at once is far from this bound.
+        let (Ok(end), Ok(packet_id)) = (u32::try_from(end), u32::try_from(packet_id)) else { return };
+        self.longest = self.longest.max(alike.length);
+        self.packets.push(RunPacket { end, packet_id });
+    }
+
+    pub(crate) const fn qos(&self) -> QoS {
+        self.qos
+    }
+
+    /// How many messages there are.
+    pub(crate) const fn count(&self) -> usize {
+        self.packets.len()
+    }
+
+    /// How many bytes they have.
+    pub(crate) fn length(&self) -> usize {
+        self.packets.last().map_or(0, |last| last.end as usize)
+    }
+
+    /// The identifiers under which the packets came, which are these `bytes`.
+    pub(crate) fn packet_ids<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = PacketId> + 'a {
+        self.packets.iter().filter_map(move |packet| {
+            let number = bytes.get(packet.packet_id as usize..)?.first_chunk()?;
+            PacketId::new(u16::from_be_bytes(*number))
+        })
+    }
+
+    /// One of the messages.
+    fn message<'a>(
+        &self,
+        index: usize,
+        topic: &'a OwnedTopicName,
+        bytes: &'a [u8],
+        from: Subscriber,
+    ) -> Inbound<'a> {
+        let packet = self.packets.get(index).copied().unwrap_or(RunPacket { end: 0, packet_id: 0 });
+        let start = index.checked_sub(1).and_then(|before| self.packets.get(before));
+        let start = start.map_or(0, |before| before.end as usize);
+        // Behind the identifier, if there is one, and the length of no properties, if there could be some.
+        let before_payload =
+            if self.qos == QoS::AtMostOnce { 0 } else { 2 } + usize::from(self.has_properties);
+        let payload = packet.packet_id as usize + before_payload;
+        let publication = Publication {
+            topic: topic.name(),
+            qos: self.qos,
+            retain: false,
+            expires: None,
+            subscription_identifiers: &[],
+            properties: Properties::EMPTY,
+            payload: bytes.get(payload..packet.end as usize).unwrap_or_default(),
+        };
+        let wire = bytes.get(start..packet.end as usize).unwrap_or_default();
+        Inbound::new(&publication, from)
+            .with_wire(Some(Wire { bytes: wire, has_properties: self.has_properties }))
+            .with_topic(topic)
+    }
+}
+
+impl Shard {
+    /// How long a run of this QoS to a route may be; `None` if each message has to be looked at: it may have
+    /// to be refused, to be stored in a joint, or to be kept for its receiver.
+    pub(crate) fn allow_run(&self, qos: QoS, has_properties: bool, route: &Route) -> Option<Allowance> {
+        let mut allowance = Allowance { packets: usize::MAX, room: usize::MAX, packet_size: u32::MAX };
+        if qos == QoS::AtMostOnce {
+            return Some(allowance);
+        }
+        if route.is_empty() || self.routing.crowded || self.links.crowded() & route.shards != 0 {
+            return None;
+        }
+        if qos == QoS::ExactlyOnce && (route.shards != 0 || !route.groups.is_empty()) {
+            return None;
+        }
+        if self.journal.is_on() && !self.journal.is_healthy() {
+            return None;
+        }
+        for target in &route.targets {
+            let client = self.sessions.get(target.session)?;
+            let is_kept = target.qos > QoS::AtMostOnce && client.outlives_connection();
+            let client = self.connections.get(client.connection?)?;
+            if is_kept || !takes_run(target, qos, has_properties, client) {
+                return None;
+            }
+            let room = self.config.output_budget.checked_sub(client.pending())?;
+            allowance.room = allowance.room.min(room);
+            allowance.packets = allowance.packets.min(client.protocol.may_send());
+            allowance.packet_size = allowance.packet_size.min(client.protocol.peer().maximum_packet_size);
+        }
+        Some(allowance)
+    }
+
+    /// Sends the messages of a run to all receivers. It is cut where a receiver's queue becomes full, as the
+    /// next message may have to be refused.
+    // [v5 MQTT-4.5.0-1] [v3.1.1 MQTT-4.5.0-1]
+    pub(crate) fn route_run(&mut self, from: Subscriber, route: &Route, run: &mut Run, bytes: &[u8]) {
+        let Some(topic) = route.topic() else { return };
+        if !route.groups.is_empty() || route.shards != 0 {
+            for index in 0..run.count() {
+                let mut inbound = run.message(index, topic, bytes, from);
+                self.send_elsewhere(&mut inbound, route);
+                if self.routing.crowded && run.qos > QoS::AtMostOnce {
+                    run.packets.truncate(index + 1);
+                    break;
+                }
+            }
+        }
+        let bytes = bytes.get(..run.length()).unwrap_or_default();
+        for (place, target) in route.targets.iter().enumerate() {
+            let sent = self.send_run(target, run, bytes);
+            if sent < run.count() {
+                run.singly.push((place, sent));
+            }
+        }
+        if run.singly.is_empty() {
+            return;
+        }
+        for index in 0..run.count() {
+            let mut inbound = run.message(index, topic, bytes, from);
+            let places = run.singly.iter().filter(|(_, from)| *from <= index);
+            let targets = places.filter_map(|(place, _)| route.targets.get(*place));
+            self.send_to_each(targets, &mut inbound, route);
+        }
+    }
+
+    /// Copies a run to a receiver, and says how many of its messages: the others are not for the output of
+    /// its connection, or not in these bytes.
+    fn send_run(&mut self, target: &Target, run: &Run, bytes: &[u8]) -> usize {
+        let Some(session) = self.sessions.get(target.session) else { return run.count() };
+        let Some(number) = session.connection else {
+            // [v3.1.1 MQTT-3.1.2-5]
+            return if run.qos == QoS::AtMostOnce { run.count() } else { 0 };
+        };
+        let Some(client) = self.connections.get(number) else { return 0 };
+        let stays_behind = session.storage != 0 && self.stays_behind_gate(number);
+        if stays_behind || !takes_run(target, run.qos, run.has_properties, client) {
+            return 0;
+        }
+        let Some(room) = self.config.output_budget.checked_sub(client.pending()) else { return 0 };
+        let Some(client) = self.connections.get_mut(number) else { return 0 };
+        if client.output.capacity() == 0 {
+            client.output = self.spare.lend();
+        }
+        let encoded = EncodedRun { bytes, packets: &run.packets, qos: run.qos, longest: run.longest };
+        let sent = client.protocol.send_run(&encoded, room, self.now, &mut client.output);
+        self.metrics.publishes_sent += sent as u64;
+        self.touch(number);
+        sent
+    }
+}
+
+/// Whether a receiver gets messages of this QoS in the bytes that they came in.
+fn takes_run(target: &Target, qos: QoS, has_properties: bool, client: &Client) -> bool {
+    let is_same_form = target.qos >= qos && client.protocol.version().has_properties() == has_properties;
+    let has_identifiers = target.identifiers.0 != target.identifiers.1;
+    is_same_form && !has_identifiers && !client.flags.replaying && !client.flags.sealed
+}
