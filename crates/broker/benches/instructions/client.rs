@@ -73,8 +73,7 @@ impl Client {
     ) -> Result<(), Box<dyn Error>> {
         let options = SubscriptionOptions { qos, ..SubscriptionOptions::default() };
         for (id, filters) in (1..).zip(filters.chunks(FILTERS_PER_PACKET)) {
-            let subscription =
-                |text| TopicFilter::new(text).map(|filter| Subscription { filter, options });
+            let subscription = |text| TopicFilter::new(text).map(|filter| Subscription { filter, options });
             let list = filters.iter().map(|text| subscription(text)).collect::<Result<Vec<_>, _>>()?;
             let subscribe = Subscribe {
                 packet_id: PacketId::new(id).ok_or("no packet identifier is 0")?,

@@ -74,13 +74,7 @@ pub(crate) const SCENARIOS: [Scenario; 16] = [
     Scenario { name: "fanin-q0", window: 40, ..FANIN },
     Scenario { name: "fanin-q1", qos: QoS::AtLeastOnce, ..FANIN },
     Scenario { name: "shared-q0", shape: Shape::Shared, subscribers: 5, window: 40, ..FANIN },
-    Scenario {
-        name: "shared-q1",
-        shape: Shape::Shared,
-        subscribers: 5,
-        qos: QoS::AtLeastOnce,
-        ..FANIN
-    },
+    Scenario { name: "shared-q1", shape: Shape::Shared, subscribers: 5, qos: QoS::AtLeastOnce, ..FANIN },
     Scenario { name: "properties-q0", version: Version::V5, ..PAIRS },
     Scenario { name: "properties-q1", version: Version::V5, qos: QoS::AtLeastOnce, window: 200, ..PAIRS },
     Scenario {
@@ -102,14 +96,8 @@ const FANOUT: Scenario = Scenario {
     ..PAIRS
 };
 
-const FANIN: Scenario = Scenario {
-    name: "fanin",
-    shape: Shape::Everything,
-    publishers: 50,
-    subscribers: 1,
-    window: 10,
-    ..PAIRS
-};
+const FANIN: Scenario =
+    Scenario { name: "fanin", shape: Shape::Everything, publishers: 50, subscribers: 1, window: 10, ..PAIRS };
 
 impl Scenario {
     /// Runs it; how many messages were delivered while it was measured.
