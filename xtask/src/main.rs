@@ -1,6 +1,7 @@
 //! `cargo xtask`: the project's own checks and its test runner. This file reads the command line.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod cargo_tests;
 mod clippy;
 mod doc;
@@ -35,6 +36,15 @@ enum Command {
     MutantsOnly(String),
     WriteRatchet { allow_new: bool },
     WriteLedger,
+    Bench(BenchTask),
+}
+
+/// What else than comparing all figures `cargo xtask bench` can do.
+#[derive(Debug, PartialEq)]
+enum BenchTask {
+    Only(String),
+    Write,
+    Profile(String),
 }
 
 fn main() -> ExitCode {
@@ -74,6 +84,14 @@ fn run(command: &Command, workspace: &Workspace) -> bool {
             step::report(Step::Tidy, &tidy::write_ratchet(workspace, *allow_new))
         }
         Command::WriteLedger => step::report(Step::Ledger, &ledger::write(workspace)),
+        Command::Bench(task) => {
+            let task = match task {
+                BenchTask::Only(names) => bench::Task::Only(names),
+                BenchTask::Write => bench::Task::Write,
+                BenchTask::Profile(name) => bench::Task::Profile(name),
+            };
+            step::report(Step::Bench, &bench::run(workspace, task))
+        }
     }
 }
 
@@ -100,6 +118,9 @@ fn parse(words: &[String]) -> Result<Command, String> {
         (Step::Interop, ["--only", suite]) => Ok(Command::InteropOnly((*suite).to_owned())),
         (Step::Mutants, ["--only", words]) => Ok(Command::MutantsOnly((*words).to_owned())),
         (Step::Ledger, ["--write"]) => Ok(Command::WriteLedger),
+        (Step::Bench, ["--write"]) => Ok(Command::Bench(BenchTask::Write)),
+        (Step::Bench, ["--only", names]) => Ok(Command::Bench(BenchTask::Only((*names).to_owned()))),
+        (Step::Bench, ["--profile", name]) => Ok(Command::Bench(BenchTask::Profile((*name).to_owned()))),
         (Step::Tidy, ["--write-ratchet"]) => Ok(Command::WriteRatchet { allow_new: false }),
         (Step::Tidy, ["--write-ratchet", "--allow-new"] | ["--allow-new", "--write-ratchet"]) => {
             Ok(Command::WriteRatchet { allow_new: true })
@@ -122,6 +143,8 @@ fn help() -> String {
          Runs one client or suite of the interoperability tests.\n\
          cargo xtask mutants [--only WORDS]\n    \
          Sows all defects of xtask/mutants.txt, or those whose sentence contains the words.\n\
+         cargo xtask bench --only NAME[,NAME] | --profile NAME | --write\n    \
+         Counts the instructions of some scenarios, shows where one spends them, or records all.\n\
          cargo xtask ledger --write\n    \
          Writes docs/CONFORMANCE.md, then checks the ledger.\n\
          cargo xtask tidy --write-ratchet [--allow-new]\n    \
@@ -137,7 +160,7 @@ fn help() -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Command, parse};
+    use super::{BenchTask, Command, parse};
     use crate::step::Step;
     use crate::test::Plan;
 
@@ -190,6 +213,15 @@ mod tests {
         assert_eq!(parsed("ledger"), Ok(Command::Alone(Step::Ledger)));
         assert_eq!(parsed("ledger --write"), Ok(Command::WriteLedger));
         assert!(parsed("ledger --frob").is_err());
+    }
+
+    #[test]
+    fn figures_are_recorded_only_when_asked() {
+        assert_eq!(parsed("bench"), Ok(Command::Alone(Step::Bench)));
+        assert_eq!(parsed("bench --write"), Ok(Command::Bench(BenchTask::Write)));
+        let profile = BenchTask::Profile("pairs-q0".to_owned());
+        assert_eq!(parsed("bench --profile pairs-q0"), Ok(Command::Bench(profile)));
+        assert!(parsed("bench --profile").is_err());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::outcome::Outcome;
 use crate::workspace::Workspace;
-use crate::{cargo_tests, clippy, doc, fmt, interop, ledger, mutants, no_std, tidy};
+use crate::{bench, cargo_tests, clippy, doc, fmt, interop, ledger, mutants, no_std, tidy};
 
 /// One step of `cargo xtask test`, each also a command of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,13 +14,14 @@ pub(crate) enum Step {
     Doc,
     NoStd,
     Tests,
+    Bench,
     Mutants,
     Interop,
 }
 
 impl Step {
     /// Every step, the cheapest first, so that a small slip is reported before a long build.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Fmt,
         Self::Tidy,
         Self::Ledger,
@@ -28,6 +29,7 @@ impl Step {
         Self::Doc,
         Self::NoStd,
         Self::Tests,
+        Self::Bench,
         Self::Mutants,
         Self::Interop,
     ];
@@ -42,6 +44,7 @@ impl Step {
             Self::Doc => "doc",
             Self::NoStd => "no-std",
             Self::Tests => "tests",
+            Self::Bench => "bench",
             Self::Mutants => "mutants",
             Self::Interop => "interop",
         }
@@ -57,6 +60,7 @@ impl Step {
             Self::Doc => "the public documentation builds without a warning",
             Self::NoStd => "codec, topics and protocol build without the standard library",
             Self::Tests => "cargo test --workspace, documentation examples included",
+            Self::Bench => "no scenario of the broker takes 3 % more instructions than recorded",
             Self::Mutants => "defects sown into a copy are caught by the conformance cases; some in `test`",
             Self::Interop => "the colibri binary against other clients (tests/interop)",
         }
@@ -78,6 +82,7 @@ impl Step {
             Self::Doc => doc::run(workspace),
             Self::NoStd => no_std::run(workspace),
             Self::Tests => cargo_tests::run(workspace),
+            Self::Bench => bench::run(workspace, bench::Task::Compare),
             Self::Mutants => mutants::run(workspace, mutants::Choice::Part),
             Self::Interop => interop::run(workspace, None),
         }
