@@ -65,11 +65,12 @@ pub(crate) struct Delivery {
     pub(crate) row: u64,
     /// Where its body is stored, if that is not in the row; else 0.
     pub(crate) body: u64,
-    extra: Option<Box<Extra>>,
+    extra: Option<Arc<Extra>>,
 }
 
-#[derive(Clone, Debug)]
-struct Extra {
+/// What seldom goes with a message; those that are sent alike share it.
+#[derive(Debug)]
+pub(crate) struct Extra {
     subscription_identifiers: Vec<u32>,
     /// The group it was sent for, so that another member can get it.
     group: Option<GroupId>,
@@ -212,20 +213,24 @@ impl Message {
     }
 }
 
+impl Extra {
+    /// `None` if there is nothing to go with a message.
+    pub(crate) fn new(subscription_identifiers: &[u32], group: Option<&GroupId>) -> Option<Arc<Self>> {
+        if subscription_identifiers.is_empty() && group.is_none() {
+            return None;
+        }
+        let subscription_identifiers = subscription_identifiers.to_vec();
+        Some(Arc::new(Self { subscription_identifiers, group: group.cloned() }))
+    }
+}
+
 impl Delivery {
-    pub(crate) fn new(
+    pub(crate) const fn new(
         message: Arc<Message>,
         qos: QoS,
         retain: bool,
-        subscription_identifiers: &[u32],
-        group: Option<&GroupId>,
+        extra: Option<Arc<Extra>>,
     ) -> Self {
-        let extra = (!subscription_identifiers.is_empty() || group.is_some()).then(|| {
-            Box::new(Extra {
-                subscription_identifiers: subscription_identifiers.to_vec(),
-                group: group.cloned(),
-            })
-        });
         Self { message, qos, retain, replayed: false, row: 0, body: 0, extra }
     }
 

@@ -104,20 +104,29 @@ impl<M> Outgoing<M> {
     /// Begins an exchange under an identifier that is not in use; `None` if all 65,535 are.
     // [v5 MQTT-2.2.1-3] [v5 MQTT-2.2.1-4] [v5 MQTT-4.3.2-1] [v5 MQTT-4.3.3-1] [v3.1.1 MQTT-2.3.1-2]
     // [v3.1.1 MQTT-2.3.1-4]
+    #[inline]
     pub(crate) fn begin(&mut self, stage: Stage, kept: Option<M>) -> Option<PacketId> {
         let mut id = self.counter.take();
-        if !self.queue.is_empty() || self.aside.is_some() {
-            if self.queue.len() - self.done + self.aside_length() >= usize::from(packet_id::COUNT) {
-                return None;
-            }
-            // What is moved aside step by step is never in the way of a new identifier in the queue.
-            self.move_old_aside(id);
-            while self.is_aside(id) {
-                id = self.counter.take();
-                self.move_old_aside(id);
-            }
+        let is_far = self.queue.front().is_some_and(|oldest| distance(oldest.id, id) > SPAN_MAX);
+        if is_far || self.aside.is_some() {
+            id = self.find_free(id)?;
         }
         self.queue.push_back(Exchange { id, stage, resend: false, kept });
+        Some(id)
+    }
+
+    /// The first identifier from this one on that is not in use; `None` if all 65,535 are.
+    #[cold]
+    fn find_free(&mut self, mut id: PacketId) -> Option<PacketId> {
+        if self.queue.len() - self.done + self.aside_length() >= usize::from(packet_id::COUNT) {
+            return None;
+        }
+        // What is moved aside step by step is never in the way of a new identifier in the queue.
+        self.move_old_aside(id);
+        while self.is_aside(id) {
+            id = self.counter.take();
+            self.move_old_aside(id);
+        }
         Some(id)
     }
 
@@ -147,19 +156,26 @@ impl<M> Outgoing<M> {
         self.finish_at(place)
     }
 
-    /// The same if it is at such a stage.
+    /// Ends the exchange under an identifier if it is at such a stage, and throws away what was kept; says
+    /// whether it was marked `resend`, `None` if there is no such exchange.
     #[inline]
-    pub(crate) fn finish_if(
-        &mut self,
-        id: PacketId,
-        is_awaited: impl FnOnce(Stage) -> bool,
-    ) -> Option<Exchange<M>> {
+    pub(crate) fn end_if(&mut self, id: PacketId, is_awaited: impl FnOnce(Stage) -> bool) -> Option<bool> {
+        let oldest = self.queue.front().filter(|oldest| oldest.id == id);
+        if let Some(oldest) = oldest
+            && self.done + self.settled + self.resends == 0
+        {
+            // Nearly always receivers answer in the order in which they were sent to.
+            if !is_awaited(oldest.stage) {
+                return None;
+            }
+            self.queue.pop_front();
+            return Some(false);
+        }
         let place = self.place(id)?;
         let stage = self.at(place)?.stage;
-        if is_awaited(stage) { self.finish_at(place) } else { None }
+        if is_awaited(stage) { Some(self.finish_at(place)?.resend) } else { None }
     }
 
-    #[inline]
     fn finish_at(&mut self, place: Place) -> Option<Exchange<M>> {
         match place {
             Place::Aside(index) => {

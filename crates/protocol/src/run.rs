@@ -195,8 +195,8 @@ impl<M: Kept> Connection<M> {
     /// Ends the exchange under an identifier if it is at such a stage.
     #[inline]
     fn finish_in(&mut self, id: PacketId, is_awaited: impl FnOnce(Stage) -> bool) -> bool {
-        let Some(exchange) = self.session.outgoing.finish_if(id, is_awaited) else { return false };
-        if !exchange.resend {
+        let Some(resend) = self.session.outgoing.end_if(id, is_awaited) else { return false };
+        if !resend {
             self.send_quota.give_back();
         }
         true

@@ -1,11 +1,14 @@
 //! A message goes to one session: into its connection's output, or into its queue.
 
+use std::cell::OnceCell;
+use std::sync::Arc;
+
 use colibri_codec::{QoS, Version};
 use colibri_protocol::{Connection, Encoded, Sent, Session, Time};
 use colibri_topics::GroupId;
 
 use crate::config::QueueFull;
-use crate::message::{Delivery, Inbound};
+use crate::message::{Delivery, Extra, Inbound};
 use crate::shard::Shard;
 
 /// A message written once for all receivers that get the same bytes but for the Packet Identifier.
@@ -44,12 +47,15 @@ pub(crate) struct Terms<'t> {
     pub(crate) identifiers: &'t [u32],
     /// The shared group that it is sent for.
     pub(crate) group: Option<&'t GroupId>,
+    /// The identifiers and the group for those who keep the message, made once for all that are sent so.
+    pub(crate) extra: &'t OnceCell<Option<Arc<Extra>>>,
 }
 
 impl Terms<'_> {
     /// What is kept of a message that is sent so.
     pub(super) fn delivery(&self, inbound: &mut Inbound<'_>) -> Delivery {
-        Delivery::new(inbound.keep().clone(), self.qos, self.retain, self.identifiers, self.group)
+        let extra = self.extra.get_or_init(|| Extra::new(self.identifiers, self.group));
+        Delivery::new(Arc::clone(inbound.keep()), self.qos, self.retain, extra.clone())
     }
 
     pub(super) const fn form(&self, protocol: &Connection<Delivery>) -> Form {

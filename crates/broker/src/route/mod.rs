@@ -8,6 +8,7 @@ pub(crate) mod retained;
 pub(crate) mod run;
 mod shared;
 
+use std::cell::OnceCell;
 use std::mem;
 use std::time::Duration;
 
@@ -155,9 +156,13 @@ impl Shard {
     /// Sends a message to what is not a session here: shared groups, other shards.
     fn send_elsewhere(&mut self, inbound: &mut Inbound<'_>, route: &Route) {
         for group in &route.groups {
-            let message = inbound.keep();
-            self.route_to_group(group, message);
+            self.route_to_group(group, inbound);
         }
+        self.send_to_shards(inbound, route);
+    }
+
+    /// Sends a message to the other shards that have subscribers of it.
+    fn send_to_shards(&mut self, inbound: &mut Inbound<'_>, route: &Route) {
         if route.shards == 0 {
             return;
         }
@@ -209,7 +214,7 @@ impl Shard {
             // [v5 MQTT-3.3.1-12] [v5 MQTT-3.3.1-13] [v3.1.1 MQTT-3.3.1-9]
             let retain = target.retain_as_published && inbound.retain;
             let identifiers = route.identifiers_of(target);
-            let terms = Terms { qos, retain, identifiers, group: None };
+            let terms = Terms { qos, retain, identifiers, group: None, extra: &OnceCell::new() };
             self.send_to_session(target.session, terms, inbound, &mut shapes);
         }
         self.end_sharing();

@@ -17,7 +17,7 @@ use colibri_protocol::Time;
 use colibri_topics::RetainedTree;
 use hashbrown::HashMap;
 
-use crate::message::{Delivery, Inbound, Message};
+use crate::message::{Delivery, Extra, Inbound, Message};
 use crate::shard::inbox::Operation;
 use crate::shard::timers::Timer;
 use crate::shard::{Shard, Sockets};
@@ -372,7 +372,7 @@ impl Shard {
 // [v3.1.1 MQTT-3.3.1-8]
 fn retained_delivery(message: Arc<Message>, options: Options) -> Delivery {
     let qos = options.qos().min(message.qos);
-    let mut delivery = Delivery::new(message, qos, true, options.identifier().as_slice(), None);
+    let mut delivery = Delivery::new(message, qos, true, Extra::new(options.identifier().as_slice(), None));
     delivery.replayed = true;
     delivery
 }

@@ -1,9 +1,12 @@
 //! A run of alike messages goes to the receivers of its topic: copied to each of them at once where that is
 //! possible, and else message by message.
 
+use std::cell::OnceCell;
+
 use colibri_codec::{Alike, OwnedTopicName, PacketId, Properties, QoS};
 use colibri_protocol::{EncodedRun, Publication, RunPacket};
 
+use super::shared::Chosen;
 use super::{Route, Target};
 use crate::message::{Inbound, Wire};
 use crate::shard::Shard;
@@ -20,6 +23,8 @@ pub(crate) struct Run {
     longest: usize,
     /// Receivers that get messages on their own, by their place in the route, and from which message on.
     singly: Vec<(usize, usize)>,
+    /// For each shared group of the route, a member for each of the messages.
+    chosen: Vec<Chosen>,
 }
 
 /// How long a run may be so that all of its messages can be handed on at once.
@@ -143,14 +148,7 @@ impl Shard {
     pub(crate) fn route_run(&mut self, from: Subscriber, route: &Route, run: &mut Run, bytes: &[u8]) {
         let Some(topic) = route.topic() else { return };
         if !route.groups.is_empty() || route.shards != 0 {
-            for index in 0..run.count() {
-                let mut inbound = run.message(index, topic, bytes, from);
-                self.send_elsewhere(&mut inbound, route);
-                if self.routing.crowded && run.qos > QoS::AtMostOnce {
-                    run.packets.truncate(index + 1);
-                    break;
-                }
-            }
+            self.send_run_elsewhere(from, topic, route, run, bytes);
         }
         let bytes = bytes.get(..run.length()).unwrap_or_default();
         for (place, target) in route.targets.iter().enumerate() {
@@ -167,6 +165,41 @@ impl Shard {
             let places = run.singly.iter().filter(|(_, from)| *from <= index);
             let targets = places.filter_map(|(place, _)| route.targets.get(*place));
             self.send_to_each(targets, &mut inbound, route);
+        }
+    }
+
+    /// Sends the messages of a run to what is not a session here: shared groups, other shards. The run is cut
+    /// where a queue becomes full.
+    fn send_run_elsewhere(
+        &mut self,
+        from: Subscriber,
+        topic: &OwnedTopicName,
+        route: &Route,
+        run: &mut Run,
+        bytes: &[u8],
+    ) {
+        run.chosen.clear();
+        for id in &route.groups {
+            self.choose_members(id, run.count(), &mut run.chosen);
+        }
+        let count = run.count();
+        let mut extra = OnceCell::new();
+        let mut sent_so = None;
+        for index in 0..count {
+            let mut inbound = run.message(index, topic, bytes, from);
+            let chosen = run.chosen.iter().skip(index).step_by(count);
+            for (group, &(member, options)) in route.groups.iter().zip(chosen) {
+                // What goes along is the same as long as the group and the identifier are.
+                if sent_so.replace((group, options.identifier())) != Some((group, options.identifier())) {
+                    extra = OnceCell::new();
+                }
+                self.send_to_chosen((member, options), group, &mut inbound, &extra);
+            }
+            self.send_to_shards(&mut inbound, route);
+            if self.routing.crowded && run.qos > QoS::AtMostOnce {
+                run.packets.truncate(index + 1);
+                return;
+            }
         }
     }
 

@@ -3,36 +3,65 @@
 //! Every shard knows all members of all groups. The shard that a message came to chooses the member, and
 //! sends it there if the member is another shard's.
 
+use std::cell::OnceCell;
+use std::iter;
 use std::mem;
 use std::sync::Arc;
 
 use colibri_codec::QoS;
-use colibri_topics::GroupId;
+use colibri_topics::{GroupId, SharedGroup};
 
 use super::deliver::Terms;
-use crate::message::{Inbound, Message};
+use crate::message::{Extra, Inbound, Message};
 use crate::shard::Shard;
 use crate::shard::inbox::Operation;
 use crate::subscriber::{Options, Subscriber};
 
+/// A member of a group that a message is for, with its options.
+pub(crate) type Chosen = (Subscriber, Options);
+
 impl Shard {
-    /// Sends a message to the member whose turn it is; those that are connected and have room come first.
-    pub(crate) fn route_to_group(&mut self, id: &GroupId, message: &Arc<Message>) {
-        let Some(group) = self.tree.group_by_id(id) else { return };
+    /// The member whose turn it is; those that are connected and have room come first.
+    fn choose_member(&self, group: &SharedGroup<Subscriber, Options>) -> Option<Chosen> {
         let has_room = |member: &Subscriber| !self.routing.crowded || self.has_room(*member);
         let chosen = group
             .next_where(|member, options| !options.is_away() && has_room(member))
             .or_else(|| group.next(has_room))
             .or_else(|| group.next(|_| true));
-        let Some((member, _)) = chosen else { return };
+        chosen.map(|(member, options)| (member, *options))
+    }
+
+    /// Chooses so many members of a group, for as many messages.
+    pub(super) fn choose_members(&self, id: &GroupId, count: usize, chosen: &mut Vec<Chosen>) {
+        let group = self.tree.group_by_id(id);
+        let nobody = (Subscriber::NOBODY, Options::of_shard());
+        let next = || group.and_then(|group| self.choose_member(group)).unwrap_or(nobody);
+        chosen.extend(iter::repeat_with(next).take(count));
+    }
+
+    /// Sends a message to a member of a group.
+    pub(crate) fn route_to_group(&mut self, id: &GroupId, inbound: &mut Inbound<'_>) {
+        let Some(group) = self.tree.group_by_id(id) else { return };
+        if let Some(chosen) = self.choose_member(group) {
+            self.send_to_chosen(chosen, id, inbound, &OnceCell::new());
+        }
+    }
+
+    /// Sends a message to the member that was chosen, here or at another shard.
+    pub(super) fn send_to_chosen(
+        &mut self,
+        (member, options): Chosen,
+        id: &GroupId,
+        inbound: &mut Inbound<'_>,
+        extra: &OnceCell<Option<Arc<Extra>>>,
+    ) {
         let Some(session) = member.session_number() else { return };
         if member.shard_number() == self.number {
-            self.deliver_to_member(session, id, message);
-        } else {
-            let (group, message) = (id.clone(), Arc::clone(message));
-            let joint = self.join_with(member.shard_number(), message.qos);
-            self.links.send(member.shard_number(), Operation::Deliver { session, group, message, joint });
+            return self.send_to_member(session, options, id, inbound, extra);
         }
+        let (group, message) = (id.clone(), Arc::clone(inbound.keep()));
+        let joint = self.join_with(member.shard_number(), message.qos);
+        self.links.send(member.shard_number(), Operation::Deliver { session, group, message, joint });
     }
 
     /// Whether some member of a group has room, as far as is known here.
@@ -47,28 +76,40 @@ impl Shard {
         !own.is_some_and(|session| self.is_full(session))
     }
 
-    /// Sends a message to a member of a group that is a session here.
-    // [v5 MQTT-4.8.2-3]
+    /// Takes a message in for a session here that was chosen among the members of a group.
     pub(crate) fn deliver_to_member(&mut self, session: u32, id: &GroupId, message: &Arc<Message>) {
+        let mut inbound = Inbound::from_message(message);
         let subscriber = Subscriber::session(self.number, session);
         let options = self.tree.group_by_id(id).and_then(|group| group.value_of(subscriber)).copied();
-        let Some(options) = options else {
+        match options {
+            Some(options) => self.send_to_member(session, options, id, &mut inbound, &OnceCell::new()),
             // The member has left since it was chosen: another one gets the message.
-            return self.route_to_group(id, message);
-        };
+            None => self.route_to_group(id, &mut inbound),
+        }
+    }
+
+    /// Sends a message to a member of a group that is a session here.
+    // [v5 MQTT-4.8.2-3]
+    fn send_to_member(
+        &mut self,
+        session: u32,
+        options: Options,
+        id: &GroupId,
+        inbound: &mut Inbound<'_>,
+        extra: &OnceCell<Option<Arc<Extra>>>,
+    ) {
         // It may have waited with another member, whose session has ended. [v5 MQTT-3.3.2-5]
-        if message.is_expired(self.now) {
+        if inbound.expires.is_some_and(|at| self.now >= at) {
             self.metrics.dropped_expired += 1;
             return;
         }
-        let mut inbound = Inbound::from_message(message);
-        let qos = options.qos().min(message.qos);
-        let retain = options.retain_as_published() && message.retain;
+        let qos = options.qos().min(inbound.qos);
+        let retain = options.retain_as_published() && inbound.retain;
         let identifier = options.identifier();
         let mut shapes = mem::take(&mut self.routing.shapes);
-        shapes.begin(&inbound);
-        let terms = Terms { qos, retain, identifiers: identifier.as_slice(), group: Some(id) };
-        self.send_to_session(session, terms, &mut inbound, &mut shapes);
+        shapes.begin(inbound);
+        let terms = Terms { qos, retain, identifiers: identifier.as_slice(), group: Some(id), extra };
+        self.send_to_session(session, terms, inbound, &mut shapes);
         self.end_sharing();
         self.routing.shapes = shapes;
     }

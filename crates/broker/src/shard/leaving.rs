@@ -105,7 +105,7 @@ impl Shard {
         let Some(entry) = self.sessions.remove(session) else { return };
         self.forget_session(&entry);
         for (group, message) in entry.stored.iter().flat_map(|messages| redeliverable(messages)) {
-            self.route_to_group(&group, &message);
+            self.route_to_group(&group, &mut Inbound::from_message(&message));
         }
     }
 

@@ -16,7 +16,7 @@ use super::found::{Found, FoundSession, FoundWill, each_row, time};
 use super::journal::{FetchedRow, Journal};
 use super::timers::Timer;
 use crate::config::Durability;
-use crate::message::{Delivery, Message};
+use crate::message::{Delivery, Extra, Message};
 use crate::placement::Placement;
 use crate::scribe::{Report, Requests, Scribe};
 use crate::sessions::Will;
@@ -238,8 +238,8 @@ fn delivery(
     let identifiers: Vec<u32> = record.subscription_identifiers.iter().collect();
     let group =
         record.group.and_then(|group| group.share()).map(|(share, behind)| GroupId::new(share, behind));
-    let mut delivery =
-        Delivery::new(Arc::new(message), record.qos, record.retain, &identifiers, group.as_ref());
+    let extra = Extra::new(&identifiers, group.as_ref());
+    let mut delivery = Delivery::new(Arc::new(message), record.qos, record.retain, extra);
     delivery.replayed = record.replayed;
     Ok((delivery.stored_at(row, body), record.state))
 }
