@@ -59,7 +59,7 @@ const PAIRS: Scenario = Scenario {
     payload: 64,
 };
 
-/// All of them, with the sizes that `docs/benchmarks.md` has for the same names.
+/// All of them, with the sizes that the scenarios of `docs/benchmarks.md` have.
 pub(crate) const SCENARIOS: [Scenario; 16] = [
     PAIRS,
     Scenario { name: "pairs-q1", qos: QoS::AtLeastOnce, window: 200, ..PAIRS },
