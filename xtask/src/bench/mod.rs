@@ -124,7 +124,7 @@ fn compare(recorded: &Figures, measured: &[Measured], all: bool) -> Outcome {
         return Ok(tally);
     }
     let sentence = format!(
-        "{} figures have grown by more than 3 % or do not match those recorded. `cargo xtask bench --profile \
+        "Figures that have grown by more than 3 % or do not match those recorded: {}. `cargo xtask bench --profile \
          SCENARIO` shows where the instructions go; `cargo xtask bench --write` records what is meant to be so.",
         tally.failed
     );
