@@ -20,6 +20,9 @@ const COUNTED: [&str; 6] = [
 /// What was counted before this function is thrown away.
 const BEGINNING: &str = "*::begin_measuring*";
 
+/// Keeps the C library from copying long pieces with one instruction that callgrind counts once for each byte.
+const TUNABLES: (&str, &str) = ("GLIBC_TUNABLES", "glibc.cpu.x86_rep_movsb_threshold=1000000000");
+
 /// The program with the scenarios, and where callgrind writes.
 #[derive(Debug)]
 pub(crate) struct Callgrind {
@@ -88,6 +91,7 @@ impl Callgrind {
         let log = self.folder.join(format!("{scenario}.log"));
         let mut command = Command::new("valgrind");
         command
+            .env(TUNABLES.0, TUNABLES.1)
             .arg("--tool=callgrind")
             .arg(option("--callgrind-out-file=", &output))
             .arg(option("--log-file=", &log))
@@ -111,11 +115,11 @@ impl Callgrind {
 
 impl Measured {
     /// The names of the figures, and the figures.
-    pub(crate) fn figures(&self) -> impl Iterator<Item = (String, &Figure)> {
-        self.figures.iter().map(|(name, figure)| (name.clone(), figure))
+    pub(crate) fn figures(&self) -> impl Iterator<Item = (&str, &Figure)> {
+        self.figures.iter().map(|(name, figure)| (name.as_str(), figure))
     }
 
-    /// Prints where the instructions were spent, by function and by source line.
+    /// Prints where the instructions were spent, by function, by file and by line.
     pub(crate) fn print_profile(&self, root: &Path, shown: usize) {
         for (name, figure) in &self.figures {
             println!("{name}: {:.1} instructions per {}", figure.each, figure.unit);
@@ -126,10 +130,14 @@ impl Measured {
         for (function, itself, inclusive) in self.counts.functions().into_iter().take(shown) {
             println!("{:>10.1} {:>10.1}  {function}", itself as f64 / divisor, inclusive as f64 / divisor);
         }
-        println!("\n{:>10}  line (what is inlined counts where it was written)", "itself");
-        for (line, itself) in self.counts.lines().into_iter().take(shown) {
-            let line = line.strip_prefix(&format!("{}/", root.display())).unwrap_or(line);
-            println!("{:>10.1}  {line}", itself as f64 / divisor);
+        // What is inlined counts where it was written.
+        let root = format!("{}/", root.display());
+        for (title, rows) in [("file", self.counts.files()), ("line", self.counts.lines())] {
+            println!("\n{:>10}  {title}", "itself");
+            for (place, itself) in rows.into_iter().take(shown) {
+                let place = place.strip_prefix(&root).unwrap_or(&place);
+                println!("{:>10.1}  {place}", itself as f64 / divisor);
+            }
         }
     }
 }
@@ -162,7 +170,7 @@ mod tests {
     #[test]
     fn a_figure_is_what_its_function_and_all_it_calls_cost_divided() {
         let counts = Counts::read("fn=a::broker_turn\n3 10\ncalls=2 7\n4 90\nfn=other\n7 90\n");
-        let (name, figure) = super::figure("pairs broker_turn 50 message", &counts).unwrap();
+        let (name, figure) = figure("pairs broker_turn 50 message", &counts).unwrap();
         assert_eq!((name.as_str(), figure.each, figure.unit.as_str()), ("pairs", 2.0, "message"));
     }
 

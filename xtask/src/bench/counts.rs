@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     functions: BTreeMap<String, Function>,
-    lines: BTreeMap<String, u64>,
+    /// By file and line.
+    lines: BTreeMap<(String, u64), u64>,
 }
 
 #[derive(Debug, Default)]
@@ -40,7 +41,7 @@ impl Counts {
             entry.inclusive += cost;
             if !std::mem::take(&mut is_call) {
                 entry.itself += cost;
-                *counts.lines.entry(format!("{}:{place}", shorten(file))).or_default() += cost;
+                *counts.lines.entry((shorten(file).to_owned(), place)).or_default() += cost;
             }
         }
         counts
@@ -52,7 +53,8 @@ impl Counts {
         self.functions.iter().filter(|(path, _)| is_it(path)).map(|(_, function)| function.inclusive).sum()
     }
 
-    /// Functions with what they cost themselves and with all that they called, the dearest first.
+    /// Functions with what they cost themselves and with all that they called, the dearest first. Those that only
+    /// call others are left out.
     pub(crate) fn functions(&self) -> Vec<(&str, u64, u64)> {
         let all = self.functions.iter().filter(|(_, function)| function.itself > 0);
         let mut all: Vec<_> = all.map(|(name, cost)| (name.as_str(), cost.itself, cost.inclusive)).collect();
@@ -60,12 +62,25 @@ impl Counts {
         all
     }
 
-    /// Source lines with what they cost, the dearest first.
-    pub(crate) fn lines(&self) -> Vec<(&str, u64)> {
-        let mut all: Vec<_> = self.lines.iter().map(|(line, itself)| (line.as_str(), *itself)).collect();
-        all.sort_by_key(|(_, itself)| std::cmp::Reverse(*itself));
-        all
+    /// Source files with what they cost, the dearest first.
+    pub(crate) fn files(&self) -> Vec<(String, u64)> {
+        let mut files = BTreeMap::<&str, u64>::new();
+        for ((file, _), itself) in &self.lines {
+            *files.entry(file).or_default() += itself;
+        }
+        dearest_first(files.into_iter().map(|(file, itself)| (file.to_owned(), itself)))
     }
+
+    /// Source lines with what they cost, the dearest first.
+    pub(crate) fn lines(&self) -> Vec<(String, u64)> {
+        dearest_first(self.lines.iter().map(|((file, line), itself)| (format!("{file}:{line}"), *itself)))
+    }
+}
+
+fn dearest_first(rows: impl Iterator<Item = (String, u64)>) -> Vec<(String, u64)> {
+    let mut rows: Vec<_> = rows.collect();
+    rows.sort_by_key(|(_, itself)| std::cmp::Reverse(*itself));
+    rows
 }
 
 /// The standard library's own files have the compiler's commit in their paths.
@@ -85,8 +100,12 @@ mod tests {
     fn a_call_counts_for_the_caller_and_for_no_line_of_it() {
         let counts = Counts::read(TEXT);
         assert_eq!(counts.functions(), [("broker::inner", 20, 20), ("broker::outer", 8, 28)]);
+        let rows = |rows: &[(&str, u64)]| -> Vec<_> {
+            rows.iter().map(|(place, itself)| ((*place).to_owned(), *itself)).collect()
+        };
         let lines = [("c.rs:9", 20), ("b.rs:7", 4), ("library/a.rs:5", 3), ("b.rs:9", 1)];
-        assert_eq!(counts.lines(), lines);
+        assert_eq!(counts.lines(), rows(&lines));
+        assert_eq!(counts.files(), rows(&[("c.rs", 20), ("b.rs", 5), ("library/a.rs", 3)]));
     }
 
     #[test]

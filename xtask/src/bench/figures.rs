@@ -52,7 +52,7 @@ impl Figures {
         let figures = measured.iter().flat_map(Measured::figures);
         Self {
             toolchain,
-            list: figures.map(|(name, found)| (name, found.each, found.unit.clone())).collect(),
+            list: figures.map(|(name, found)| (name.to_owned(), found.each, found.unit.clone())).collect(),
         }
     }
 

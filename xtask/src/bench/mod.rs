@@ -63,8 +63,10 @@ pub(crate) fn run(workspace: &Workspace, task: Task<'_>) -> Outcome {
         Task::Compare => compare(&recorded, &measured, true),
         Task::Only(_) => compare(&recorded, &measured, false),
         Task::Write => {
+            print_table(&recorded, &measured);
             Figures::new(toolchain, &measured).write(workspace)?;
-            compare(&recorded, &measured, true).or(Ok(Tally::default()))
+            println!("These are recorded now.");
+            Ok(Tally::default())
         }
         Task::Profile(_) => {
             measured.iter().for_each(|measured| measured.print_profile(workspace.root(), SHOWN));
@@ -98,19 +100,12 @@ fn count(callgrind: &Callgrind, scenarios: &[String]) -> Result<Vec<Measured>, S
     Ok(all.into_iter().map(|(_, measured)| measured).collect())
 }
 
-/// Prints a line for each figure; those that have grown are the failures. `all` says whether every recorded
-/// figure is to be among them.
+/// Judges what was counted: what has grown, or is not recorded, is a failure. `all` says whether every figure
+/// that is recorded is to be there.
 fn compare(recorded: &Figures, measured: &[Measured], all: bool) -> Outcome {
-    println!("{:<20} {:>10} {:>10} {:>7}  instructions per", "figure", "recorded", "measured", "ratio");
+    let verdicts = print_table(recorded, measured);
     let mut tally = Tally::default();
-    let mut shrunk = false;
-    for (name, figure) in measured.iter().flat_map(Measured::figures) {
-        let (verdict, before) = recorded.judge(&name, figure.each);
-        let number = |each: Option<f64>| each.map_or_else(|| "-".to_owned(), |each| format!("{each:.1}"));
-        let ratio = before.map_or_else(|| "-".to_owned(), |before| format!("{:.3}", figure.each / before));
-        let (each, unit) = (number(Some(figure.each)), &figure.unit);
-        println!("{name:<20} {:>10} {each:>10} {ratio:>7}  {unit}{}", number(before), verdict.remark());
-        shrunk |= verdict == Verdict::Shrunk;
+    for verdict in &verdicts {
         match verdict {
             Verdict::Same | Verdict::Shrunk => tally.passed += 1,
             Verdict::Grown | Verdict::Unknown => tally.failed += 1,
@@ -118,22 +113,41 @@ fn compare(recorded: &Figures, measured: &[Measured], all: bool) -> Outcome {
     }
     for name in recorded.names().filter(|_| all) {
         if !measured.iter().flat_map(Measured::figures).any(|(known, _)| known == name) {
-            println!("{name:<20} is recorded, and no scenario has it.");
+            println!("{name} is recorded, and no scenario has it.");
             tally.failed += 1;
         }
     }
-    if shrunk {
+    if verdicts.contains(&Verdict::Shrunk) {
         println!("Something costs less than before: `cargo xtask bench --write` records it.");
     }
     if tally.failed == 0 {
         return Ok(tally);
     }
     let sentence = format!(
-        "{} figures have grown by more than 3 % or are not recorded. `cargo xtask bench --profile SCENARIO` \
-         shows where; `cargo xtask bench --write` records what is meant to be so.",
+        "Figures that have grown by more than 3 % or do not match those recorded: {}. `cargo xtask bench --profile \
+         SCENARIO` shows where the instructions go; `cargo xtask bench --write` records what is meant to be so.",
         tally.failed
     );
     Err(Failure::counted(sentence, tally))
+}
+
+/// Prints a line for each figure; what has become of them.
+fn print_table(recorded: &Figures, measured: &[Measured]) -> Vec<Verdict> {
+    println!("{:<20} {:>10} {:>10} {:>7}  instructions per", "figure", "recorded", "measured", "ratio");
+    let mut verdicts = Vec::new();
+    for (name, figure) in measured.iter().flat_map(Measured::figures) {
+        let (verdict, before) = recorded.judge(name, figure.each);
+        let shown = before.map_or_else(|| "-".to_owned(), |before| format!("{before:.1}"));
+        let ratio = before.map_or_else(|| "-".to_owned(), |before| format!("{:.3}", figure.each / before));
+        println!(
+            "{name:<20} {shown:>10} {:>10.1} {ratio:>7}  {}{}",
+            figure.each,
+            figure.unit,
+            verdict.remark()
+        );
+        verdicts.push(verdict);
+    }
+    verdicts
 }
 
 /// Builds the program with the scenarios as a release is built; where Cargo says it is.

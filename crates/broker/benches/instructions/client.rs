@@ -51,7 +51,7 @@ impl Client {
             user_name: None,
             password: None,
         };
-        connect.encode(sockets.to_broker(connection))?;
+        connect.encode(sockets.input(connection))?;
         Ok(Self {
             connection,
             version,
@@ -80,7 +80,7 @@ impl Client {
                 properties: Properties::EMPTY,
                 subscriptions: Sequence::new(&list),
             };
-            subscribe.encode(self.version, sockets.to_broker(self.connection))?;
+            subscribe.encode(self.version, sockets.input(self.connection))?;
         }
         Ok(())
     }
@@ -111,7 +111,7 @@ impl Client {
                 properties: Properties::new(&properties),
                 payload,
             };
-            publish.encode(self.version, sockets.to_broker(self.connection))?;
+            publish.encode(self.version, sockets.input(self.connection))?;
         }
         for (id, topic) in (1..).zip(topics.iter().cycle()).take(window.max(topics.len())) {
             let id = || PacketId::new(id).ok_or("no packet identifier is 0");
@@ -136,7 +136,7 @@ impl Client {
 
     /// Sends the first window of messages.
     pub(crate) fn publish(&mut self, sockets: &mut Memory) {
-        let out = sockets.to_broker(self.connection);
+        let out = sockets.input(self.connection);
         for _ in 0..self.window {
             out.extend_from_slice(&self.messages[self.next]);
             self.next = (self.next + 1) % self.messages.len();
@@ -154,8 +154,8 @@ impl Client {
     /// Answers what has come.
     pub(crate) fn react(&mut self, sockets: &mut Memory) -> Result<(), Box<dyn Error>> {
         let mut input = mem::take(&mut self.rest);
-        input.append(sockets.to_client(self.connection));
-        let out = sockets.to_broker(self.connection);
+        input.append(sockets.output(self.connection));
+        let out = sockets.input(self.connection);
         let mut used = 0;
         while let Some((body, length)) = split(&input[used..]) {
             let packet = &input[used..used + length];

@@ -8,8 +8,8 @@ use colibri_broker::shard::{Detached, Ready, Sockets};
 /// Both directions of one connection.
 #[derive(Default)]
 struct Wire {
-    to_broker: Vec<u8>,
-    to_client: Vec<u8>,
+    input: Vec<u8>,
+    output: Vec<u8>,
     closed: bool,
 }
 
@@ -28,14 +28,14 @@ impl Memory {
         self.knocking += clients;
     }
 
-    /// What a client sends, to be appended to.
-    pub(crate) fn to_broker(&mut self, connection: u32) -> &mut Vec<u8> {
-        &mut self.wire(connection).to_broker
+    /// What the broker is to read, to be appended to.
+    pub(crate) fn input(&mut self, connection: u32) -> &mut Vec<u8> {
+        &mut self.wire(connection).input
     }
 
-    /// What has come to a client, to be taken from.
-    pub(crate) fn to_client(&mut self, connection: u32) -> &mut Vec<u8> {
-        &mut self.wire(connection).to_client
+    /// What the broker has written, to be taken from.
+    pub(crate) fn output(&mut self, connection: u32) -> &mut Vec<u8> {
+        &mut self.wire(connection).output
     }
 
     /// What a poller would say: who has sent something can be read, and written to as ever.
@@ -44,7 +44,7 @@ impl Memory {
         if self.knocking > 0 {
             ready.push(Ready::Listener(0));
         }
-        let sent = (0..).zip(&self.wires).filter(|(_, wire)| !wire.to_broker.is_empty());
+        let sent = (0..).zip(&self.wires).filter(|(_, wire)| !wire.input.is_empty());
         ready.extend(sent.map(|(connection, _)| Ready::Connection {
             connection,
             readable: true,
@@ -70,12 +70,12 @@ impl Memory {
 /// What the kernel does in a `read`; `cargo xtask bench` counts none of it.
 #[inline(never)]
 fn kernel_reads(wire: &mut Wire, buffer: &mut [u8]) -> usize {
-    let count = buffer.len().min(wire.to_broker.len());
-    buffer[..count].copy_from_slice(&wire.to_broker[..count]);
-    if count == wire.to_broker.len() {
-        wire.to_broker.clear();
+    let count = buffer.len().min(wire.input.len());
+    buffer[..count].copy_from_slice(&wire.input[..count]);
+    if count == wire.input.len() {
+        wire.input.clear();
     } else {
-        wire.to_broker.drain(..count);
+        wire.input.drain(..count);
     }
     count
 }
@@ -83,7 +83,7 @@ fn kernel_reads(wire: &mut Wire, buffer: &mut [u8]) -> usize {
 /// What the kernel does in a `write`; `cargo xtask bench` counts none of it.
 #[inline(never)]
 fn kernel_writes(wire: &mut Wire, bytes: &[u8]) {
-    wire.to_client.extend_from_slice(bytes);
+    wire.output.extend_from_slice(bytes);
 }
 
 impl Sockets for Memory {
