@@ -135,7 +135,8 @@ fn only_one(cx: &Context) -> Result<(), Stop> {
     peer.send(&PINGREQ)?;
     peer.send(&cx.hello("a"))?;
     peer.expect(Kind::Pingresp)?;
-    while let Event::Packet(packet) = peer.next_event()? {
+    let mut wait = peer.wait_for("the end of the connection");
+    while let Event::Packet(packet) = peer.next_in(&mut wait)? {
         if packet.kind() == Kind::Connack {
             return Err(peer.fail_with("no second CONNACK", &packet));
         }

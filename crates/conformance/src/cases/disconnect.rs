@@ -115,8 +115,9 @@ enum Reaction {
 fn provoke(peer: &mut Peer, packet: &[u8]) -> Result<Reaction, Stop> {
     peer.send(&[packet, &PINGREQ].concat())?;
     let mut last = None;
+    let mut wait = peer.wait_for("PINGRESP or the end of the connection");
     loop {
-        let came = match peer.next_event()? {
+        let came = match peer.next_in(&mut wait)? {
             Event::Closed => {
                 let named = |(packet, code, properties)| Reaction::Disconnect(packet, code, properties);
                 return Ok(last.map_or(Reaction::Closed, named));

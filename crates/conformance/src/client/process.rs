@@ -64,6 +64,8 @@ pub(super) enum Move {
 pub struct Client {
     version: Version,
     patience: Duration,
+    /// When the case has to be over, and how long it may take.
+    end: (Instant, Duration),
     address: SocketAddr,
     signs: Receiver<Sign>,
     connections: VecDeque<TcpStream>,
@@ -85,7 +87,7 @@ impl Client {
         mut command: Command,
         listener: TcpListener,
         version: Version,
-        patience: Duration,
+        (patience, end): (Duration, (Instant, Duration)),
     ) -> std::io::Result<Self> {
         let address = listener.local_addr()?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
@@ -106,6 +108,7 @@ impl Client {
         Ok(Self {
             version,
             patience,
+            end,
             address,
             signs,
             connections,
@@ -154,10 +157,13 @@ impl Client {
         }
     }
 
-    /// What the client does next.
+    /// What the client does next; nothing any more once the case has to be over.
     pub(super) fn next_move(&mut self) -> Move {
-        let until = Instant::now() + self.patience;
+        let until = (Instant::now() + self.patience).min(self.end.0);
         loop {
+            if Instant::now() > self.end.0 {
+                return Move::Nothing;
+            }
             if let Some(stream) = self.connections.pop_front() {
                 return Move::Connected(stream);
             }
@@ -170,11 +176,18 @@ impl Client {
         }
     }
 
+    /// When the case has to be over.
+    pub(super) fn end(&self) -> Instant {
+        self.end.0
+    }
+
     /// A peer for a connection of this client.
     pub(super) fn peer(&self, stream: TcpStream) -> Result<Peer, Stop> {
         let socket = Socket::new(stream, self.patience);
         let socket = socket.map_err(|error| Stop::failed("nothing", "a usable socket", error.to_string()))?;
-        Ok(Peer::new(Box::new(socket), self.version, self.patience, "client"))
+        let left = self.end.0.saturating_duration_since(Instant::now());
+        let peer = Peer::new(Box::new(socket), self.version, self.patience, "client");
+        Ok(peer.until(left, self.end.1))
     }
 
     /// The next connection, on which nothing was read.

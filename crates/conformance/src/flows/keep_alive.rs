@@ -72,9 +72,9 @@ fn only_receives(cx: &Context) -> Result<(), Stop> {
     let latest = DUE + cx.slack();
     while cx.now() - start < latest {
         publisher.publish(&Publish::new(cx.topic("a"), "x"))?;
-        cx.wait(Duration::from_millis(400));
+        let mut wait = peer.wait_within("the end of the connection", Duration::from_millis(400));
         loop {
-            match peer.next_within(Duration::from_millis(1))? {
+            match peer.next_in(&mut wait)? {
                 Event::Packet(_) => {}
                 Event::Closed => {
                     let expected = format!("the end no sooner than {EARLIEST:?} after the last packet");

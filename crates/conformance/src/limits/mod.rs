@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use colibri_codec::Version;
 
 use crate::tcp::Tcp;
-use crate::{Context, Settings, Stop};
+use crate::{Context, Settings, Stop, wait};
 
 /// How many trials of one version run at the same time.
 const THREADS: usize = 6;
@@ -146,6 +146,10 @@ fn find_one(server: SocketAddr, settings: &Settings, version: Version, probe: &P
     let name = format!("{name}v{}", version.level());
     let network = Rc::new(Tcp::new(server));
     let context = Context::new(network, version, settings.patience, &name);
+    // What is sent in search of a limit comes back.
+    let context = context
+        .within(settings.time_of_case())
+        .bytes_max(wait::BYTES_MAX.max(settings.packet_bound.saturating_mul(2)));
     let bounds = Bounds { packet: settings.packet_bound };
     let (figure, found) = match (probe.run)(&context, bounds) {
         Ok(found) => (found.figure, found.how),

@@ -36,7 +36,10 @@ impl Report {
                     }
                     Verdict::Failed(failure) => {
                         let message = escape(&format!("expected {}", failure.expected));
-                        let text = escape(&format!("sent {}\ncame {}", failure.sent, failure.came));
+                        let text = escape(&format!(
+                            "sent {}\nreceived {}\ncame {}",
+                            failure.sent, failure.received, failure.came
+                        ));
                         out.push_str(&format!(
                             "><failure message=\"{message}\">{text}</failure></testcase>\n"
                         ));
