@@ -6,6 +6,7 @@
 mod announced;
 mod features;
 mod flight;
+mod reasons;
 mod search;
 mod sizes;
 
@@ -89,7 +90,7 @@ impl Probe {
 }
 
 /// The searches that go on beside the cases.
-const LIGHT: &[&[Probe]] = &[flight::PROBES, announced::PROBES, features::PROBES];
+const LIGHT: &[&[Probe]] = &[flight::PROBES, announced::PROBES, features::PROBES, reasons::PROBES];
 /// The searches whose packets are so large that they would crowd out what a case waits for on `#`.
 const HEAVY: &[&[Probe]] = &[sizes::PROBES];
 
