@@ -10,6 +10,10 @@ use crate::raw::property::{four, id};
 use crate::raw::{Connect, Kind, Packet};
 use crate::{Peer, Stop, wait};
 
+/// The shortest Keep Alive of a client that is not to be dropped, in seconds: the longest time in which a case
+/// lets all its clients be silent is 15 s, and a server waits for half as long again.
+const KEEP_ALIVE_MIN: u64 = 20;
+
 /// What a case is given.
 #[derive(Clone, Debug)]
 pub struct Context {
@@ -70,9 +74,12 @@ impl Context {
         format!("conformance/{}/{rest}", self.name)
     }
 
-    /// A CONNECT for a session that ends with its connection.
+    /// A CONNECT for a session that ends with its connection. Its Keep Alive is short, since 3.1.1 has no way
+    /// for a server to ask for a shorter one than it takes, and long enough for a client that only waits.
     pub fn hello(&self, role: &str) -> Connect {
-        Connect::new(self.client_id(role))
+        let seconds = self.patience.as_secs().saturating_mul(6).max(KEEP_ALIVE_MIN);
+        let keep_alive = u16::try_from(seconds).unwrap_or(u16::MAX);
+        Connect::new(self.client_id(role)).keep_alive(keep_alive)
     }
 
     /// A CONNECT for a session that stays for two minutes (for ever in 3.1.1), new or not.
