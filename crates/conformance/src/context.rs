@@ -6,10 +6,13 @@ use std::time::Duration;
 use colibri_codec::Version;
 
 use crate::network::Network;
-use crate::peer::Event;
 use crate::raw::property::{four, id};
 use crate::raw::{Connect, Kind, Packet};
-use crate::{Peer, Stop};
+use crate::{Peer, Stop, wait};
+
+/// The shortest Keep Alive of a client that is not to be dropped, in seconds: the longest time in which a case
+/// lets all its clients be silent is 15 s, and a server waits for half as long again.
+const KEEP_ALIVE_MIN: u64 = 20;
 
 /// What a case is given.
 #[derive(Clone, Debug)]
@@ -19,13 +22,31 @@ pub struct Context {
     patience: Duration,
     /// Differs for every run and every case.
     name: String,
+    /// When the case has to be over, by the clock of the network, and how long it may take.
+    end: (Duration, Duration),
+    /// How many bytes may come while one thing is waited for.
+    bytes_max: usize,
 }
 
 impl Context {
     /// What one run of one case gets. `name` is letters and digits, at most 15, that no other run of a case
-    /// against the same server has.
+    /// against the same server has. The case has a minute and a hundred times `patience`, which
+    /// [`Context::within`] changes.
     pub fn new(network: Rc<dyn Network>, version: Version, patience: Duration, name: &str) -> Self {
-        Self { network, version, patience, name: name.to_owned() }
+        let (name, bytes_max) = (name.to_owned(), wait::BYTES_MAX);
+        let end = (Duration::ZERO, Duration::ZERO);
+        Self { network, version, patience, name, end, bytes_max }.within(wait::case_time(patience))
+    }
+
+    /// From now the case may take so long; then it fails.
+    pub fn within(mut self, time: Duration) -> Self {
+        self.end = (self.network.now() + time, time);
+        self
+    }
+
+    /// The server may send so many bytes while one thing is waited for.
+    pub(crate) fn bytes_max(self, bytes_max: usize) -> Self {
+        Self { bytes_max, ..self }
     }
 
     /// The version under test.
@@ -53,9 +74,12 @@ impl Context {
         format!("conformance/{}/{rest}", self.name)
     }
 
-    /// A CONNECT for a session that ends with its connection.
+    /// A CONNECT for a session that ends with its connection. Its Keep Alive is short, since 3.1.1 has no way
+    /// for a server to ask for a shorter one than it takes, and long enough for a client that only waits.
     pub fn hello(&self, role: &str) -> Connect {
-        Connect::new(self.client_id(role))
+        let seconds = self.patience.as_secs().saturating_mul(6).max(KEEP_ALIVE_MIN);
+        let keep_alive = u16::try_from(seconds).unwrap_or(u16::MAX);
+        Connect::new(self.client_id(role)).keep_alive(keep_alive)
     }
 
     /// A CONNECT for a session that stays for two minutes (for ever in 3.1.1), new or not.
@@ -66,9 +90,16 @@ impl Context {
 
     /// A connection on which nothing was sent.
     pub fn open(&self) -> Result<Peer, Stop> {
+        let (end, all) = self.end;
+        let left = end.saturating_sub(self.network.now());
+        if left.is_zero() {
+            let expected = format!("the end of the case within {all:?}");
+            return Err(Stop::failed("nothing", expected, "it goes on with another connection"));
+        }
         let connection = self.network.connect(self.patience);
         let connection = connection.map_err(|came| Stop::failed("nothing", "a connection", came))?;
-        Ok(Peer::new(connection, self.version, self.patience, &self.name))
+        let peer = Peer::new(connection, self.version, self.patience, &self.name);
+        Ok(peer.until(left, all).bytes_max(self.bytes_max))
     }
 
     /// A connection that the server accepts; its CONNACK is in [`Peer::connack`].
@@ -116,10 +147,10 @@ impl Context {
         least: usize,
     ) -> Result<Vec<Packet>, Stop> {
         let mut packets = self.drain(publisher, subscriber)?;
-        while packets.iter().filter(|packet| packet.kind() == Kind::Publish).count() < least {
-            match subscriber.next_event()? {
-                Event::Packet(packet) => packets.push(packet),
-                Event::Closed | Event::Silence => break,
+        let publishes = packets.iter().filter(|packet| packet.kind() == Kind::Publish).count();
+        for _ in publishes..least {
+            if !subscriber.take_up_to_publish(&mut packets)? {
+                break;
             }
         }
         Ok(packets)

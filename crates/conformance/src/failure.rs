@@ -5,6 +5,8 @@
 pub struct Failure {
     /// The last packets sent, one a line.
     pub sent: String,
+    /// The last packets that came on that connection, one a line.
+    pub received: String,
     /// What the statement asks for.
     pub expected: String,
     /// What came instead.
@@ -24,6 +26,14 @@ impl Stop {
     /// A failure that no single packet shows.
     pub fn failed(sent: impl Into<String>, expected: impl Into<String>, came: impl Into<String>) -> Self {
         let (sent, expected, came) = (sent.into(), expected.into(), came.into());
-        Self::Failed(Box::new(Failure { sent, expected, came }))
+        Self::Failed(Box::new(Failure { sent, received: String::new(), expected, came }))
+    }
+
+    /// With what had come on that connection.
+    pub(crate) fn with_received(self, received: String) -> Self {
+        match self {
+            Self::Failed(failure) => Self::Failed(Box::new(Failure { received, ..*failure })),
+            Self::NotApplicable(evidence) => Self::NotApplicable(evidence),
+        }
     }
 }

@@ -21,6 +21,8 @@ mod report;
 mod run;
 mod statements;
 mod tcp;
+mod transcript;
+mod wait;
 
 pub use case::{Case, Heading, all_cases, all_client_cases};
 pub use context::Context;
@@ -30,3 +32,4 @@ pub use peer::Peer;
 pub use report::{Counts, Report, Status};
 pub use run::{Outcome, Progress, Settings, Subject, Verdict, run};
 pub use statements::{Role, Statement, statements};
+pub use wait::Wait;

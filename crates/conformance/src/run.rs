@@ -14,7 +14,7 @@ use crate::client::{Program, Stage};
 use crate::raw::{Connect, Encode};
 use crate::statements::statements;
 use crate::tcp::Tcp;
-use crate::{Case, Context, Failure, Report, all_cases, all_client_cases, limits};
+use crate::{Case, Context, Failure, Report, all_cases, all_client_cases, limits, wait};
 
 /// What is tested.
 #[derive(Clone, Debug)]
@@ -38,6 +38,9 @@ pub struct Settings {
     /// How long an answer may take. Default 5 s. Longer: slow servers pass. Shorter: a silent server is
     /// told sooner.
     pub patience: Duration,
+    /// How long a case may take in all. Default a minute and a hundred times the patience. Longer: who keeps a
+    /// case busy for ever does so for longer. Shorter: a slow server fails cases of many steps.
+    pub case_time: Option<Duration>,
     /// How many cases run at the same time. Default 48, most of which wait. More: done sooner. Fewer: fewer
     /// connections at once.
     pub threads: usize,
@@ -67,6 +70,7 @@ impl Settings {
             versions,
             filter: None,
             patience: Duration::from_secs(5),
+            case_time: None,
             threads: 48,
             limits: true,
             packet_bound: 16 << 20,
@@ -76,6 +80,11 @@ impl Settings {
     /// Whether the filter lets no case through.
     pub fn is_empty(&self) -> bool {
         self.jobs().is_empty()
+    }
+
+    /// See [`Settings::case_time`].
+    pub(crate) fn time_of_case(&self) -> Duration {
+        self.case_time.unwrap_or_else(|| wait::case_time(self.patience))
     }
 
     /// Whether the filter lets a case through.
@@ -218,10 +227,11 @@ fn run_job(job: Job, settings: &Settings, name: &str) -> Outcome {
     let started = Instant::now();
     let verdict = match (&settings.subject, script) {
         (Subject::Server(address), Script::Server(case)) => {
-            case.judge(&Context::new(Rc::new(Tcp::new(*address)), version, patience, name))
+            let context = Context::new(Rc::new(Tcp::new(*address)), version, patience, name);
+            case.judge(&context.within(settings.time_of_case()))
         }
         (Subject::Client(program), Script::Client(case)) => {
-            let stage = Stage::new(program.clone(), version, patience);
+            let stage = Stage::new(program.clone(), version, patience, settings.time_of_case());
             stage.with_commands(case.judge(&stage))
         }
         (Subject::Server(_), Script::Client(_)) | (Subject::Client(_), Script::Server(_)) => {

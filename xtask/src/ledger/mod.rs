@@ -6,6 +6,7 @@ mod id;
 mod judge;
 mod layer;
 mod page;
+mod runs;
 mod shown;
 mod statement;
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::id;
 use super::layer::Layer;
+use super::runs::{ignores, runs};
 use super::statement::{Role, Statement, Version};
 use super::waiver::Case;
 use crate::tidy::Problem;
@@ -13,9 +14,6 @@ use crate::tidy::tree::{TextFile, Tree};
 /// Where the cases are, and below it those in which the client is tested.
 const CASES: &str = "crates/conformance/src/";
 const CLIENT_CASES: &str = "crates/conformance/src/client/";
-/// Where every server case is run in memory, by a test that names both of these.
-const CASE_RUNS: &str = "crates/conformance/tests/";
-const MEMORY_RUN: [&str; 2] = ["all_cases", "colibri_sim"];
 const VECTORS: &str = "crates/codec/tests/vectors/";
 
 /// The crates whose tests carry ids, with the ends that a test without `server:` or `client:` is about.
@@ -58,10 +56,10 @@ pub(crate) struct Gathering<'a> {
 impl Gathering<'_> {
     /// Reads every layer.
     pub(crate) fn read(&mut self, tree: &Tree) {
-        let runs_all = |file: &TextFile| MEMORY_RUN.iter().all(|name| file.text.contains(name));
-        let in_memory = tree.rust_under(CASE_RUNS).any(runs_all);
+        let mut run = vec![Layer::ServerWire, Layer::ServerMemory, Layer::ClientMock];
+        run.retain(|layer| runs(tree, *layer));
         for file in tree.rust_under(CASES) {
-            self.read_cases(file, in_memory);
+            self.read_cases(file, &run);
         }
         for (folder, ends) in MEMORY {
             for file in tree.rust_under(folder) {
@@ -79,9 +77,11 @@ impl Gathering<'_> {
         self.shown.push(Shown { id, layer, path, line, test });
     }
 
-    /// The literal `ids: &["v5 MQTT-..."]` of each case, followed by its `name: "..."`.
-    fn read_cases(&mut self, file: &TextFile, in_memory: bool) {
+    /// The literal `ids: &["v5 MQTT-..."]` of each case, followed by its `name: "..."`. It is shown in those of
+    /// the layers in which cases are `run`.
+    fn read_cases(&mut self, file: &TextFile, run: &[Layer]) {
         let is_client = file.path.starts_with(CLIENT_CASES);
+        let layers = run.iter().filter(|layer| (**layer == Layer::ClientMock) == is_client);
         for (at, opening) in file.text.match_indices("ids: &[") {
             let rest = &file.text[at + opening.len()..];
             let Some((ids, after)) = rest.split_once(']') else { continue };
@@ -92,13 +92,8 @@ impl Gathering<'_> {
             }
             let place = (file.path.as_str(), file.text[..at].lines().count());
             for id in id::find(ids) {
-                if is_client {
-                    self.add(&id, Layer::ClientMock, place, name);
-                    continue;
-                }
-                self.add(&id, Layer::ServerWire, place, name);
-                if in_memory {
-                    self.add(&id, Layer::ServerMemory, place, name);
+                for layer in layers.clone() {
+                    self.add(&id, *layer, place, name);
                 }
             }
         }
@@ -124,7 +119,8 @@ impl Gathering<'_> {
             match tests.iter().find(|(range, _)| range.contains(&line)) {
                 Some((_, name)) => self.add_comment(comment, ends, (&file.path, line), name),
                 None => {
-                    let sentence = "these ids belong to no test; put them into the one that shows them.";
+                    let sentence =
+                        "these ids belong to no test that runs; put them into the one that shows them.";
                     self.problems.push(Problem::new(&file.path, line, sentence));
                 }
             }
@@ -183,7 +179,7 @@ fn quoted(text: &str) -> &str {
     &text[..end]
 }
 
-/// The first line of the attributes and comments above a function, if one of them makes it a test.
+/// The first line of the attributes and comments above a function, if they make it a test that runs.
 fn test_attribute(lines: &[&str], function: usize) -> Option<usize> {
     let above = lines.get(..function.checked_sub(1)?)?.iter().rev();
     let above: Vec<&str> = above
@@ -191,5 +187,6 @@ fn test_attribute(lines: &[&str], function: usize) -> Option<usize> {
         .take_while(|text| text.starts_with("#[") || text.starts_with("//"))
         .collect();
     let is_test = |text: &&str| text.starts_with("#[test]") || text.starts_with("#[tokio::test");
-    above.iter().any(is_test).then(|| function - above.len())
+    let runs = above.iter().any(is_test) && !above.iter().any(|text| ignores(text));
+    runs.then(|| function - above.len())
 }

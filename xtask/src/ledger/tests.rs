@@ -14,6 +14,21 @@ const CASE_PATH: &str = "crates/conformance/src/cases/a.rs";
 const CASE: &str = "//! Cases.\nCase { ids: &[\"v5 MQTT-1.0.0-1\"], name: \"It holds\",\nrun: x }\n";
 const SIM_PATH: &str = "crates/conformance/tests/it/memory.rs";
 const SIM: &str = "//! Runs them.\nuse colibri_sim::World;\nfn run() { all_cases(); }\n";
+const MAIN_PATH: &str = "crates/conformance/tests/it/main.rs";
+const MAIN: &str = "//! Tests.\nmod broker;\nmod memory;\n";
+const WIRE_PATH: &str = "crates/conformance/tests/it/broker.rs";
+const WIRE: &str =
+    "//! Runs them.\n#[test]\nfn t() { Broker::start(x); report.holds(); waivers::inapplicable(); }\n";
+const CLIENT_MAIN_PATH: &str = "crates/cli/tests/it/main.rs";
+const CLIENT_RUN_PATH: &str = "crates/cli/tests/it/conformance.rs";
+const CLIENT_RUN: &str = "//! Runs it.\nfn t() { [\"conformance\", \"--client\"]; \"client-case\"; }\n";
+/// What runs the cases, but for those in memory.
+const RUNS: [(&str, &str); 4] = [
+    (MAIN_PATH, MAIN),
+    (WIRE_PATH, WIRE),
+    (CLIENT_MAIN_PATH, "//! Tests.\nmod conformance;\n"),
+    (CLIENT_RUN_PATH, CLIENT_RUN),
+];
 const SERVER: &str = "MQTT-1.0.0-1\tserver\tx\tIt does.\tbroker: look\n";
 const CLIENT: &str = "MQTT-1.0.0-1\tclient\tx\tIt does.\tclient: look\n";
 const UNSEEN: &str = "MQTT-1.0.0-1\tserver\tx\tIt does.\tnot observable: no\n";
@@ -26,6 +41,7 @@ fn tree(row: &str, files: &[(&str, &str)]) -> Tree {
     if !files.iter().any(|(path, _)| *path == WAIVERS) {
         all.push((WAIVERS, ""));
     }
+    all.extend(RUNS.iter().filter(|(path, _)| !files.iter().any(|(other, _)| other == path)));
     all.extend_from_slice(files);
     let (ledger, _) = super::Ledger::read(&Tree::of(&all)).unwrap();
     let written = page::write(&ledger);
@@ -217,7 +233,7 @@ fn a_case_that_does_not_apply_to_our_broker_shows_nothing() {
 fn ids_above_no_test_are_found() {
     let stray = "//! T.\n// [v5 MQTT-1.0.0-1]\nfn not_a_test() {}\n";
     let files = [(CODE, CITES), (CASE_PATH, CASE), (SIM_PATH, SIM), (TEST_PATH, stray)];
-    expect_one(&problems(SERVER, &files), &["it/a.rs:2", "belong to no test"]);
+    expect_one(&problems(SERVER, &files), &["it/a.rs:2", "belong to no test that runs"]);
     let above = "//! T.\n/// Doc.\n// [v5 MQTT-1.0.0-1]\n#[test]\nfn a_test() {}\n";
     assert_eq!(problems(SERVER, &[(CODE, CITES), (CASE_PATH, CASE), (TEST_PATH, above)]), [""; 0]);
 }
@@ -232,6 +248,8 @@ fn a_page_that_is_not_the_tree_s_is_found() {
         (CODE, CITES),
         (CASE_PATH, CASE),
         (SIM_PATH, SIM),
+        (MAIN_PATH, MAIN),
+        (WIRE_PATH, WIRE),
     ];
     for page in [None, Some("# Conformance\n")] {
         let mut files = files.to_vec();
@@ -240,4 +258,36 @@ fn a_page_that_is_not_the_tree_s_is_found() {
         let found: Vec<String> = found.iter().map(ToString::to_string).collect();
         expect_one(&found, &[PAGE, "cargo xtask ledger --write"]);
     }
+}
+
+#[test]
+fn cases_that_no_test_runs_show_nothing() {
+    let without = |path: &str, text: &str| {
+        let mut files: Vec<(&str, &str)> = vec![(CODE, CITES), (CASE_PATH, CASE), (SIM_PATH, SIM)];
+        files.retain(|(other, _)| *other != path);
+        files.push((path, text));
+        problems(SERVER, &files)
+    };
+    // Gone, left out of the tests, or not a module of them.
+    for (path, text, layer) in [
+        (WIRE_PATH, "//! Nothing.\n".to_owned(), "in: server wire;"),
+        (WIRE_PATH, WIRE.replace("#[test]", "#[test]\n#[ignore]"), "in: server wire;"),
+        (MAIN_PATH, MAIN.replace("mod broker;\n", ""), "in: server wire;"),
+        (MAIN_PATH, MAIN.replace("mod memory;", "// mod memory;"), "in: server memory;"),
+        (SIM_PATH, format!("{SIM}    #[ignore = \"slow\"]\n"), "in: server memory;"),
+    ] {
+        expect_one(&without(path, &text), &[layer]);
+    }
+    let client_case = ("crates/conformance/src/client/a.rs", CASE);
+    let test = "//! T.\n#[test]\nfn holds() {\n    // [v5 MQTT-1.0.0-1]\n}\n";
+    let files = [(CODE, CITES), client_case, (TEST_PATH, test), (CLIENT_RUN_PATH, "//! Nothing.\n")];
+    expect_one(&problems(CLIENT, &files), &["in: client mock;"]);
+}
+
+#[test]
+fn an_ignored_test_shows_nothing() {
+    let ignored = "//! T.\n#[test]\n#[ignore]\nfn a_test() {\n    // [v5 MQTT-1.0.0-1]\n}\n";
+    let found = problems(SERVER, &[(CODE, CITES), (CASE_PATH, CASE), (TEST_PATH, ignored)]);
+    assert!(found.iter().any(|problem| problem.contains("belong to no test that runs")), "{found:#?}");
+    assert!(found.iter().any(|problem| problem.contains("in: server memory;")), "{found:#?}");
 }

@@ -7,6 +7,7 @@ mod authentication;
 mod connecting;
 mod elsewhere;
 mod expiry;
+mod flags;
 mod hello;
 mod oracle;
 mod overload;

@@ -1,5 +1,6 @@
 //! `colibri conformance`: tests which statements of the standards a server or a client keeps.
 
+use std::fs::OpenOptions;
 use std::io::{IsTerminal, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
@@ -77,7 +78,8 @@ fn version(text: &str) -> Result<Version, &'static str> {
 }
 
 /// Runs the suite. The exit code is 0 if every statement tested holds, 1 if one does not, the server
-/// cannot be reached or the client cannot be started, 2 if the command line is wrong.
+/// cannot be reached, the client cannot be started or a report cannot be written, 2 if the command line is
+/// wrong.
 pub(crate) fn run(options: &Options) -> ExitCode {
     let settings = match settings(options) {
         Ok(settings) => settings,
@@ -86,6 +88,10 @@ pub(crate) fn run(options: &Options) -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if let Err(sentence) = reports_differ(options) {
+        eprintln!("colibri conformance: {sentence}");
+        return ExitCode::from(2);
+    }
     match judge(options, &settings) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -94,6 +100,47 @@ pub(crate) fn run(options: &Options) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The files that reports go to, with the flags that name them.
+fn report_files(options: &Options) -> impl Iterator<Item = (&'static str, &Path)> {
+    let files = [("--json", &options.json), ("--junit", &options.junit), ("--markdown", &options.markdown)];
+    files.into_iter().filter_map(|(flag, file)| Some((flag, file.as_deref()?)))
+}
+
+/// Checks that each report has a file of its own.
+fn reports_differ(options: &Options) -> Result<(), String> {
+    let mut seen: Vec<(&str, PathBuf)> = Vec::new();
+    for (flag, file) in report_files(options) {
+        let place = place(file);
+        if let Some((other, _)) = seen.iter().find(|(_, before)| *before == place) {
+            return Err(format!("{other} and {flag} name the same file, {}", file.display()));
+        }
+        seen.push((flag, place));
+    }
+    Ok(())
+}
+
+/// A path that is the same for all spellings of a file, whether or not it is there.
+fn place(file: &Path) -> PathBuf {
+    let beside = || {
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or_else(|| Path::new(".")).canonicalize().ok()?;
+        Some(folder.join(file.file_name()?))
+    };
+    file.canonicalize().ok().or_else(beside).unwrap_or_else(|| file.to_owned())
+}
+
+/// Checks that a report can be written, before the minute that it takes to come by one. A file that was not
+/// there is not left behind; what is no file, such as a pipe, is not opened twice.
+fn check_writable(file: &Path) -> Result<(), String> {
+    let there = std::fs::metadata(file).ok();
+    if there.as_ref().is_some_and(|there| !there.is_file() && !there.is_dir()) {
+        return Ok(());
+    }
+    let opened = OpenOptions::new().append(true).create(true).open(file).map(drop);
+    let cleared = opened.and_then(|()| if there.is_none() { std::fs::remove_file(file) } else { Ok(()) });
+    cleared.map_err(|error| format!("cannot write {}: {error}", file.display()))
 }
 
 fn settings(options: &Options) -> Result<Settings, String> {
@@ -155,6 +202,7 @@ fn resolve(server: &str) -> Result<SocketAddr, String> {
 
 /// Runs the suite and writes the reports; whether all holds.
 fn judge(options: &Options, settings: &Settings) -> Result<bool, String> {
+    report_files(options).try_for_each(|(_, file)| check_writable(file))?;
     if options.client.is_some() {
         watch_signals()?;
     }

@@ -49,7 +49,10 @@ fn a_server_that_keeps_a_statement_gives_exit_code_0_and_three_reports() {
     assert_eq!(report["counts"]["5.0"]["passed"], 1);
     assert_eq!(report["cases"].as_array().unwrap().len(), 2);
     assert_eq!(report["limits"].as_array().unwrap().len(), 0, "they are not asked for by a filter");
-    assert!(read(&junit).contains("<testcase classname=\"v5 MQTT-3.12.4-1\""));
+    let junit = read(&junit);
+    assert!(junit.contains("<testcase classname=\"v5 MQTT-3.12.4-1\""));
+    let counts = "tests=\"2\" failures=\"0\" errors=\"0\" skipped=\"0\" time=\"";
+    assert!(junit.contains(&format!("<testsuites name=\"{address}\" {counts}")), "{junit}");
     assert!(read(&markdown).contains("| MQTT-3.12.4-1 | passed |"));
 }
 
@@ -120,10 +123,30 @@ fn a_wrong_command_line_gives_exit_code_2() {
         &["conformance", "127.0.0.1:1", "--client"],
         &["conformance", "--client", "127.0.0.1:1"],
         &["conformance", "--client", "--filter", "no such area"],
+        &["conformance", "127.0.0.1:1", "--json", "report", "--junit", "./report"],
     ] {
         let ended = run(arguments);
         assert_eq!(ended.code, 2, "{arguments:?}: {}", ended.stderr);
     }
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_told_before_the_run() {
+    let folder = std::env::temp_dir();
+    let nowhere = folder.join("no such folder").join("report.xml");
+    // There is no server either, of which is not spoken: nobody has asked it.
+    for file in [&folder, &nowhere] {
+        let ended = run(&["conformance", "127.0.0.1:1", "--junit", file.to_str().unwrap()]);
+        assert_eq!((ended.code, ended.stdout.as_str()), (1, ""), "{}", ended.stderr);
+        let begins = format!("colibri conformance: cannot write {}: ", file.display());
+        assert!(ended.stderr.starts_with(&begins), "{}", ended.stderr);
+        assert_eq!(ended.stderr.lines().count(), 1);
+    }
+    // A file that can be written is not left behind without a report.
+    let json = file("unused.json");
+    let ended = run(&["conformance", "127.0.0.1:1", "--json", json.to_str().unwrap()]);
+    assert_eq!(ended.code, 1, "{}", ended.stderr);
+    assert!(!json.exists());
 }
 
 /// What says which cases need what `pub` and `sub` do not have, so that they count as no test of their

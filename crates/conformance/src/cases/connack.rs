@@ -135,7 +135,8 @@ fn only_one(cx: &Context) -> Result<(), Stop> {
     peer.send(&PINGREQ)?;
     peer.send(&cx.hello("a"))?;
     peer.expect(Kind::Pingresp)?;
-    while let Event::Packet(packet) = peer.next_event()? {
+    let mut wait = peer.wait_for("the end of the connection");
+    while let Event::Packet(packet) = peer.next_in(&mut wait)? {
         if packet.kind() == Kind::Connack {
             return Err(peer.fail_with("no second CONNACK", &packet));
         }
@@ -171,7 +172,8 @@ fn refusing(cx: &Context) -> Result<(), Stop> {
     let connect = if cx.v5() { unknown_method(cx.staying("a")) } else { cx.staying("a").level(9) };
     let (mut peer, connack, bytes) = provoke_refusal(cx, &connect)?;
     peer.require(connack.flags == 0, "a refusing CONNACK with flags 0x00", hex(&bytes))?;
-    peer.expect_close(&[])
+    peer.expect_close(&[])?;
+    cx.accept(&cx.hello("a").property(four(id::SESSION_EXPIRY, 0)))?.leave()
 }
 
 fn listed_codes(cx: &Context) -> Result<(), Stop> {

@@ -64,6 +64,12 @@ pub(super) const CASES: &[Case] = &[
         run: violations_end_it,
     },
     Case {
+        // Section 3.14.2.2.2.
+        ids: &["v5 MQTT-4.13.1-1"],
+        name: "A DISCONNECT that lets a session stay that CONNECT did not is an error, and no valid DISCONNECT",
+        run: late_expiry,
+    },
+    Case {
         ids: &["v3.1.1 MQTT-2.2.2-2", "v5 MQTT-2.1.3-1"],
         name: "Wrong fixed-header flags end the connection",
         run: wrong_flags,
@@ -115,8 +121,9 @@ enum Reaction {
 fn provoke(peer: &mut Peer, packet: &[u8]) -> Result<Reaction, Stop> {
     peer.send(&[packet, &PINGREQ].concat())?;
     let mut last = None;
+    let mut wait = peer.wait_for("PINGRESP or the end of the connection");
     loop {
-        let came = match peer.next_event()? {
+        let came = match peer.next_in(&mut wait)? {
             Event::Closed => {
                 let named = |(packet, code, properties)| Reaction::Disconnect(packet, code, properties);
                 return Ok(last.map_or(Reaction::Closed, named));
@@ -215,6 +222,27 @@ fn with_will(cx: &Context) -> Result<(), Stop> {
     let (peer, mut watcher) = testator(cx)?;
     peer.leave_with(&disconnect().code(0x04))?;
     watcher.expect_payload("gone")?;
+    Ok(())
+}
+
+/// The server closes, and as after any other error the will comes; the session ends as CONNECT said.
+fn late_expiry(cx: &Context) -> Result<(), Stop> {
+    let zero = cx.hello("a").property(four(id::SESSION_EXPIRY, 0));
+    for connect in [cx.hello("a"), zero] {
+        let topic = cx.topic("will");
+        let mut watcher = cx.peer("w")?;
+        watcher.subscribe(&topic, 0)?;
+        let mut peer = cx.accept(&connect.will(Will::new(&topic, "gone")))?;
+        peer.send(&disconnect().property(four(id::SESSION_EXPIRY, 120)))?;
+        peer.expect_close(&[0x82])?;
+        watcher.expect_payload("gone")?;
+        let again = cx.accept(&cx.staying("a"))?;
+        let present = again.session_present();
+        again.require(!present, "Session Present 0 after such a DISCONNECT", "1")?;
+        again.leave()?;
+        cx.peer("a")?.leave()?;
+        watcher.leave()?;
+    }
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use super::publish::refused::{provocations, provoke};
 use crate::peer::Event;
+use crate::raw::Publish;
 use crate::raw::property::{four, id};
 use crate::{Case, Context, Peer, Stop};
 
@@ -36,7 +37,16 @@ pub(super) fn listed_codes(cx: &Context, qos: u8) -> Result<(), Stop> {
             return Err(peer.fail_with("a code of 00, 10, 80, 83, 87, 90, 91, 97 or 99", &packet));
         }
     }
-    cx.peer("a")?.leave()
+    clear_retained(cx)
+}
+
+/// Takes away what the provocations may have left behind.
+fn clear_retained(cx: &Context) -> Result<(), Stop> {
+    let mut peer = cx.peer("a")?;
+    if peer.connack().properties.number(id::RETAIN_AVAILABLE) != Some(0) {
+        peer.send(&Publish::new(cx.topic("nobody"), "").retained())?;
+    }
+    peer.leave()
 }
 
 /// The smallest Maximum Packet Size under which the server can still accept this client: as much as its
@@ -64,6 +74,7 @@ pub(super) fn small_answers(cx: &Context, qos: u8) -> Result<(), Stop> {
             return Err(peer.fail_with(format!("an answer of at most {size} bytes"), &packet));
         }
     }
+    clear_retained(cx)?;
     if special {
         return Ok(());
     }

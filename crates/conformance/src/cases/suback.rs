@@ -104,12 +104,13 @@ fn filters(cx: &Context) -> Vec<String> {
 /// The SUBACK that answers a SUBSCRIBE for this filter, unless the server ends the connection.
 fn answer(peer: &mut Peer, filter: &str) -> Result<Option<Packet>, Stop> {
     peer.send(&Subscribe::new(6).filter(filter, 1))?;
+    let mut wait = peer.wait_for("SUBACK or the end of the connection");
     loop {
-        match peer.next_event()? {
+        match peer.next_in(&mut wait)? {
             Event::Packet(packet) if packet.kind() == Kind::Suback => return Ok(Some(packet)),
             Event::Packet(_) => {}
             Event::Closed => return Ok(None),
-            Event::Silence => return Err(peer.fail("SUBACK or the end of the connection", "nothing")),
+            Event::Silence => return Err(peer.fail_wait(&wait, &Event::Silence)),
         }
     }
 }

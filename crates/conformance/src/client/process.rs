@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,13 @@ use super::running::Group;
 use crate::raw::{Encode, Hello, Kind, Packet, connack};
 use crate::tcp::Socket;
 use crate::{Peer, Stop};
+
+/// How many bytes of what a client prints are kept, and the longest line: more than any case makes one print.
+const PRINTED_MAX: usize = 8 << 20;
+/// How many bytes of what it complains are kept.
+const COMPLAINT_MAX: usize = 1 << 16;
+/// How many signs of a client wait to be looked at; then it waits itself.
+const SIGNS_MAX: usize = 16;
 
 /// What a running client does.
 #[derive(Debug)]
@@ -64,10 +71,14 @@ pub(super) enum Move {
 pub struct Client {
     version: Version,
     patience: Duration,
+    /// When the case has to be over, and how long it may take.
+    end: (Instant, Duration),
     address: SocketAddr,
     signs: Receiver<Sign>,
     connections: VecDeque<TcpStream>,
     lines: VecDeque<Vec<u8>>,
+    /// How many bytes it has printed.
+    printed: usize,
     complaint: Vec<u8>,
     /// How many of stdout and stderr have ended.
     quiet: usize,
@@ -85,13 +96,13 @@ impl Client {
         mut command: Command,
         listener: TcpListener,
         version: Version,
-        patience: Duration,
+        (patience, end): (Duration, (Instant, Duration)),
     ) -> std::io::Result<Self> {
         let address = listener.local_addr()?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let mut child = command.spawn()?;
         let group = Some(Group::new(child.id()));
-        let (sender, signs) = channel();
+        let (sender, signs) = sync_channel(SIGNS_MAX);
         if let Some(stdout) = child.stdout.take() {
             report_lines(stdout, sender.clone());
         }
@@ -102,14 +113,16 @@ impl Client {
         report_connections(listener, sender, Arc::clone(&closing));
         let input = child.stdin.take();
         let (connections, lines) = (VecDeque::new(), VecDeque::new());
-        let (complaint, quiet, ended) = (Vec::new(), 0, None);
+        let (printed, complaint, quiet, ended) = (0, Vec::new(), 0, None);
         Ok(Self {
             version,
             patience,
+            end,
             address,
             signs,
             connections,
             lines,
+            printed,
             complaint,
             quiet,
             ended,
@@ -126,8 +139,16 @@ impl Client {
         let Ok(sign) = self.signs.recv_timeout(left) else { return false };
         match sign {
             Sign::Connection(stream) => self.connections.push_back(stream),
-            Sign::Line(line) => self.lines.push_back(line),
-            Sign::Complaint(text) => self.complaint.extend(text),
+            Sign::Line(line) => {
+                self.printed = self.printed.saturating_add(line.len() + 1);
+                if self.printed <= PRINTED_MAX {
+                    self.lines.push_back(line);
+                }
+            }
+            Sign::Complaint(text) => {
+                let room = COMPLAINT_MAX.saturating_sub(self.complaint.len());
+                self.complaint.extend(text.into_iter().take(room));
+            }
             Sign::Quiet => {
                 self.quiet += 1;
                 if self.quiet == 2 {
@@ -154,10 +175,13 @@ impl Client {
         }
     }
 
-    /// What the client does next.
+    /// What the client does next; nothing any more once the case has to be over.
     pub(super) fn next_move(&mut self) -> Move {
-        let until = Instant::now() + self.patience;
+        let until = (Instant::now() + self.patience).min(self.end.0);
         loop {
+            if Instant::now() > self.end.0 {
+                return Move::Nothing;
+            }
             if let Some(stream) = self.connections.pop_front() {
                 return Move::Connected(stream);
             }
@@ -170,11 +194,18 @@ impl Client {
         }
     }
 
+    /// When the case has to be over.
+    pub(super) fn end(&self) -> Instant {
+        self.end.0
+    }
+
     /// A peer for a connection of this client.
     pub(super) fn peer(&self, stream: TcpStream) -> Result<Peer, Stop> {
         let socket = Socket::new(stream, self.patience);
         let socket = socket.map_err(|error| Stop::failed("nothing", "a usable socket", error.to_string()))?;
-        Ok(Peer::new(Box::new(socket), self.version, self.patience, "client"))
+        let left = self.end.0.saturating_duration_since(Instant::now());
+        let peer = Peer::new(Box::new(socket), self.version, self.patience, "client");
+        Ok(peer.until(left, self.end.1))
     }
 
     /// The next connection, on which nothing was read.
@@ -282,12 +313,12 @@ impl Drop for Client {
     }
 }
 
-fn report_lines(stdout: impl Read + Send + 'static, sender: Sender<Sign>) {
+fn report_lines(stdout: impl Read + Send + 'static, sender: SyncSender<Sign>) {
     thread::spawn(move || {
         let mut stdout = BufReader::new(stdout);
         loop {
             let mut line = Vec::new();
-            let read = stdout.read_until(b'\n', &mut line);
+            let read = stdout.by_ref().take(PRINTED_MAX as u64).read_until(b'\n', &mut line);
             if !read.is_ok_and(|count| count > 0) {
                 break;
             }
@@ -302,7 +333,7 @@ fn report_lines(stdout: impl Read + Send + 'static, sender: Sender<Sign>) {
     });
 }
 
-fn report_complaints(mut stderr: impl Read + Send + 'static, sender: Sender<Sign>) {
+fn report_complaints(mut stderr: impl Read + Send + 'static, sender: SyncSender<Sign>) {
     thread::spawn(move || {
         let mut chunk = [0; 4096];
         while let Ok(count @ 1..) = stderr.read(&mut chunk) {
@@ -315,7 +346,7 @@ fn report_complaints(mut stderr: impl Read + Send + 'static, sender: Sender<Sign
     });
 }
 
-fn report_connections(listener: TcpListener, sender: Sender<Sign>, closing: Arc<AtomicBool>) {
+fn report_connections(listener: TcpListener, sender: SyncSender<Sign>, closing: Arc<AtomicBool>) {
     thread::spawn(move || {
         for stream in listener.incoming() {
             let Ok(stream) = stream else { return };

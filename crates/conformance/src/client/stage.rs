@@ -19,13 +19,16 @@ pub struct Stage {
     program: Program,
     version: Version,
     patience: Duration,
+    /// When the case has to be over, and how long it may take.
+    end: (Instant, Duration),
     /// The commands that were started, for the report.
     commands: Mutex<Vec<String>>,
 }
 
 impl Stage {
-    pub(crate) fn new(program: Program, version: Version, patience: Duration) -> Self {
-        Self { program, version, patience, commands: Mutex::new(Vec::new()) }
+    pub(crate) fn new(program: Program, version: Version, patience: Duration, time: Duration) -> Self {
+        let end = (Instant::now() + time, time);
+        Self { program, version, patience, end, commands: Mutex::new(Vec::new()) }
     }
 
     /// The version under test.
@@ -113,7 +116,7 @@ impl Stage {
         let words = std::iter::once(command.get_program()).chain(command.get_args());
         let shown: Vec<String> = words.map(|word| shorten(&word.to_string_lossy())).collect();
         self.commands.lock().unwrap_or_else(PoisonError::into_inner).push(format!("$ {}", shown.join(" ")));
-        Client::start(command, listener, self.version, self.patience).map_err(failed)
+        Client::start(command, listener, self.version, (self.patience, self.end)).map_err(failed)
     }
 
     /// A failure with the last command that was started.
@@ -121,8 +124,8 @@ impl Stage {
         let Verdict::Failed(failure) = verdict else { return verdict };
         let commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
         let command = commands.last().cloned().unwrap_or_default();
-        let Failure { sent, expected, came } = *failure;
-        Verdict::Failed(Box::new(Failure { sent: format!("{command}\n{sent}"), expected, came }))
+        let sent = format!("{command}\n{}", failure.sent);
+        Verdict::Failed(Box::new(Failure { sent, ..*failure }))
     }
 }
 

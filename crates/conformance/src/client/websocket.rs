@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use colibri_codec::Version;
 
@@ -10,6 +10,7 @@ use super::Client;
 use super::process::Move;
 use crate::Stop;
 use crate::raw::{Kind, Packet, hex, split, words};
+use crate::wait::BYTES_MAX;
 
 /// The opcode of a frame that goes on with the one before.
 pub(crate) const CONTINUATION: u8 = 0;
@@ -31,6 +32,10 @@ const REQUEST_MAX: usize = 16 * 1024;
 pub(crate) struct WebSocket {
     stream: TcpStream,
     version: Version,
+    /// When the case has to be over.
+    until: Instant,
+    /// How many bytes came.
+    read: usize,
     /// Bytes that came and are no whole frame yet.
     input: Vec<u8>,
     /// What was in the frames and is no whole packet yet.
@@ -55,7 +60,8 @@ impl WebSocket {
         let set = stream.set_read_timeout(Some(patience));
         set.map_err(|error| Stop::failed("", "a usable socket", error.to_string()))?;
         let (input, bytes, request) = (Vec::new(), Vec::new(), Vec::new());
-        let mut socket = Self { stream, version, input, bytes, request };
+        let (until, read) = (client.end(), 0);
+        let mut socket = Self { stream, version, until, read, input, bytes, request };
         let head = socket.read_head()?;
         if !head.starts_with(b"GET ") {
             return Err(none(format!("it begins with {}", hex(&head))));
@@ -113,10 +119,17 @@ impl WebSocket {
 
     /// Reads once; `false` at the end of the connection.
     fn fill(&mut self) -> Result<bool, Stop> {
+        if self.read > BYTES_MAX {
+            return Err(self.fail(&format!("at most {BYTES_MAX} bytes from the client"), "more"));
+        }
+        if Instant::now() > self.until {
+            return Err(self.fail("the end of the case in its time", "it goes on"));
+        }
         let mut chunk = [0; 4096];
         match self.stream.read(&mut chunk) {
             Ok(0) => Ok(false),
             Ok(count) => {
+                self.read += count;
                 self.input.extend_from_slice(chunk.get(..count).unwrap_or_default());
                 Ok(true)
             }

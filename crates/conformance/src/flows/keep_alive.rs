@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::peer::Event;
 use crate::raw::property::id;
-use crate::raw::{PINGREQ, Publish, Will};
+use crate::raw::{Content, PINGREQ, Publish, Will, words};
 use crate::{Case, Context, Peer, Stop};
 
 /// The Keep Alive that the cases ask for, in seconds: with 1, a server with a clock of whole seconds could
@@ -72,9 +72,9 @@ fn only_receives(cx: &Context) -> Result<(), Stop> {
     let latest = DUE + cx.slack();
     while cx.now() - start < latest {
         publisher.publish(&Publish::new(cx.topic("a"), "x"))?;
-        cx.wait(Duration::from_millis(400));
+        let mut wait = peer.wait_within("the end of the connection", Duration::from_millis(400));
         loop {
-            match peer.next_within(Duration::from_millis(1))? {
+            match peer.next_in(&mut wait)? {
                 Event::Packet(_) => {}
                 Event::Closed => {
                     let expected = format!("the end no sooner than {EARLIEST:?} after the last packet");
@@ -98,7 +98,17 @@ fn speaks(cx: &Context) -> Result<(), Stop> {
 }
 
 fn off(cx: &Context) -> Result<(), Stop> {
-    let mut peer = cx.accept(&cx.hello("a").keep_alive(0))?;
+    let mut peer = cx.open()?;
+    peer.send(&cx.hello("a").keep_alive(0))?;
+    // In 3.1.1 refusal is all that a server can do that lets nobody be silent for ever.
+    if let Event::Packet(packet) = peer.peek()?
+        && let Content::Connack(connack) = &packet.content
+        && connack.code != 0
+        && !cx.v5()
+    {
+        return Err(Stop::NotApplicable(format!("Keep Alive 0 is refused with {}", words(&packet))));
+    }
+    peer.expect_connack()?;
     if let Some(own) = peer.connack().properties.number(id::SERVER_KEEP_ALIVE) {
         return Err(Stop::NotApplicable(format!("CONNACK says Server Keep Alive {own}")));
     }

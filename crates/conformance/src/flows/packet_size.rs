@@ -62,8 +62,9 @@ fn no_suback_is_larger(cx: &Context) -> Result<(), Stop> {
         (0..SIZE_MAX).fold(Subscribe::new(id), |all, number| all.filter(cx.topic(&format!("{number}")), 0));
     subscriber.send(&subscribe)?;
     subscriber.send(&PINGREQ)?;
+    let mut wait = subscriber.wait_for("PINGRESP or the end of the connection");
     loop {
-        match subscriber.next_event()? {
+        match subscriber.next_in(&mut wait)? {
             Event::Packet(packet) if packet.bytes.len() > SIZE_MAX => {
                 return Err(subscriber.fail_with("packets of at most 100 bytes", &packet));
             }

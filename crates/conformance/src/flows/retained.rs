@@ -1,8 +1,7 @@
 //! Cases of retained messages.
 
-use crate::peer::Event;
 use crate::raw::property::id;
-use crate::raw::{Kind, Packet, Publication, Publish};
+use crate::raw::{Packet, Publication, Publish};
 use crate::{Case, Context, Peer, Stop};
 
 /// The option Retain As Published of 5.0.
@@ -98,9 +97,10 @@ fn settle(
     wanted: usize,
 ) -> Result<Vec<Publication>, Stop> {
     let mut came = Vec::new();
-    while came.iter().filter(|packet: &&Packet| packet.kind() == Kind::Publish).count() < wanted {
-        let Event::Packet(packet) = peer.next_event()? else { break };
-        came.push(packet);
+    for _ in 0..wanted {
+        if !peer.take_up_to_publish(&mut came)? {
+            break;
+        }
     }
     for _ in 0..2 {
         came.extend(cx.drain(publisher, peer)?);

@@ -1,8 +1,10 @@
 //! Cases of sessions: what is kept, for whom, and how long.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::raw::property::{four, id};
+use crate::peer::Event;
+use crate::raw::property::{four, id, two};
 use crate::raw::{Kind, Publish, pubcomp, pubrec, pubrel};
 use crate::{Case, Context, Peer, Stop};
 
@@ -17,6 +19,11 @@ pub(super) const CASES: &[Case] = &[
         ids: &["v3.1.1 MQTT-3.1.2-5", "v5 MQTT-3.1.2-5"],
         name: "QoS 1 and 2 messages wait for a client that is away",
         run: queued,
+    },
+    Case {
+        ids: &["v3.1.1 MQTT-4.1.0-1", "v5 MQTT-3.1.2-23"],
+        name: "Messages that wait behind others when the connection breaks come in the next one",
+        run: waiting,
     },
     Case {
         ids: &["v3.1.1 MQTT-3.1.2-6", "v5 MQTT-3.1.2-4"],
@@ -131,6 +138,49 @@ fn queued(cx: &Context) -> Result<(), Stop> {
     seen.sort();
     subscriber.require(seen == expected, "all four messages at QoS 1, 1, 1 and 2", format!("{seen:?}"))?;
     subscriber.leave()?;
+    forget(cx, "s")
+}
+
+fn waiting(cx: &Context) -> Result<(), Stop> {
+    for qos in [1, 2] {
+        waiting_at(cx, qos)?;
+    }
+    Ok(())
+}
+
+/// The client has acknowledged nothing, so that all but the first messages wait: by its Receive Maximum, or
+/// in 3.1.1 by the number that the server keeps in flight, which is often 20.
+fn waiting_at(cx: &Context, qos: u8) -> Result<(), Stop> {
+    let topic = cx.topic("a");
+    let staying = cx.staying("s");
+    let (staying, count) =
+        if cx.v5() { (staying.property(two(id::RECEIVE_MAXIMUM, 1)), 3) } else { (staying, 40) };
+    let mut peer = cx.accept(&staying)?;
+    peer.subscribe(&topic, qos)?;
+    let mut publisher = cx.peer("p")?;
+    for number in 1..=count {
+        publisher.publish(&Publish::new(&topic, number.to_string()).qos(qos, number))?;
+    }
+    peer.expect_payload("1")?;
+    peer.cut();
+    let mut peer = cx.accept(&staying)?;
+    require_present(&peer, true, "for a stored session")?;
+    let wanted: BTreeSet<Vec<u8>> = (1..=count).map(|number| number.to_string().into_bytes()).collect();
+    let mut seen = BTreeSet::new();
+    while !wanted.is_subset(&seen) {
+        let mut wait = peer.wait_for(format!("all of messages 1 to {count}, of which {} came", seen.len()));
+        let came = loop {
+            match peer.next_in(&mut wait)? {
+                Event::Packet(packet) if packet.publish().is_none() => {}
+                Event::Packet(packet) => break packet,
+                event @ (Event::Closed | Event::Silence) => return Err(peer.fail_wait(&wait, &event)),
+            }
+        };
+        let Some(publish) = came.publish() else { continue };
+        peer.acknowledge(publish)?;
+        seen.insert(publish.payload.clone());
+    }
+    peer.leave()?;
     forget(cx, "s")
 }
 

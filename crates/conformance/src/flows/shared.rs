@@ -25,6 +25,13 @@ pub(super) const CASES: &[Case] = &[
         run: granted_qos,
     },
     Case {
+        // Section 4.8.2: no Retained Messages are sent when a Shared Subscription is made; 3.3.1.3 speaks of
+        // Non-shared ones.
+        ids: &["v5 MQTT-3.3.1-9"],
+        name: "A shared subscription brings no retained messages, and the later ones",
+        run: not_retained,
+    },
+    Case {
         ids: &["v5 MQTT-4.8.2-4"],
         name: "A QoS 2 delivery that was cut short is completed with the same member",
         run: completed_with_member,
@@ -118,6 +125,26 @@ fn granted_qos(cx: &Context) -> Result<(), Stop> {
     }
     let [member, _] = &members;
     member.require(total == MESSAGES, "each message at one member", format!("{total} deliveries"))
+}
+
+fn not_retained(cx: &Context) -> Result<(), Stop> {
+    let (filter, topic) = names(cx);
+    let mut publisher = cx.peer("p")?;
+    if publisher.connack().properties.number(id::RETAIN_AVAILABLE) == Some(0) {
+        return Err(Stop::NotApplicable("CONNACK says Retain Available 0".to_owned()));
+    }
+    publisher.publish(&Publish::new(&topic, "kept").qos(1, 1).retained())?;
+    let mut member = cx.peer("a")?;
+    join(&mut member, &filter, 1)?;
+    // A retained message may come later than a fence, which is on another topic.
+    for _ in 0..2 {
+        let came = cx.drain(&mut publisher, &mut member)?;
+        member.require_no_publish(&came, "no retained message at a shared subscription (section 4.8.2)")?;
+    }
+    publisher.publish(&Publish::new(&topic, "live").qos(1, 2))?;
+    let live = member.expect_payload("live")?;
+    member.acknowledge(&live)?;
+    publisher.publish(&Publish::new(&topic, "").qos(1, 3).retained())
 }
 
 /// A member `a`, of a session that stays so long, to which a QoS 2 message has come, a member `b` that

@@ -79,6 +79,11 @@ pub(super) const CASES: &[Case] = &[
         name: "The properties of a will are published with it, User Properties in their order",
         run: properties,
     },
+    Case {
+        ids: &["v5 MQTT-3.3.2-6"],
+        name: "The Message Expiry Interval of a will is published with it",
+        run: expiry,
+    },
 ];
 
 /// Somebody who watches for the will `gone` on the topic `will`.
@@ -273,6 +278,15 @@ fn clean_ends_session(cx: &Context) -> Result<(), Stop> {
     let peer = cx.peer("a")?;
     take(cx, &mut watcher)?;
     peer.leave()
+}
+
+/// Section 3.1.3.2.4: it counts from when the will is published, less the time in the server.
+fn expiry(cx: &Context) -> Result<(), Stop> {
+    let mut watcher = watcher(cx)?;
+    cx.accept(&cx.hello("a").will(will(cx).property(four(id::MESSAGE_EXPIRY, 60))))?.cut();
+    let left = take(cx, &mut watcher)?.properties.number(id::MESSAGE_EXPIRY);
+    let right = left.is_some_and(|left| (50..=60).contains(&left));
+    watcher.require(right, "the will with Message Expiry Interval 60, or little less", format!("{left:?}"))
 }
 
 fn properties(cx: &Context) -> Result<(), Stop> {

@@ -1,8 +1,9 @@
 //! What CONNACK says to a client that asks for the most.
 
 use super::{Bounds, Found, Probe};
-use crate::raw::disconnect;
+use crate::peer::Event;
 use crate::raw::property::{four, id};
+use crate::raw::{Content, disconnect, words};
 use crate::{Context, Stop};
 
 /// The searches of this file.
@@ -23,7 +24,15 @@ fn maximum_qos(cx: &Context, _: Bounds) -> Result<Found, Stop> {
 }
 
 fn keep_alive(cx: &Context, _: Bounds) -> Result<Found, Stop> {
-    let peer = cx.accept(&cx.hello("a").keep_alive(u16::MAX))?;
+    let mut peer = cx.open()?;
+    peer.send(&cx.hello("a").keep_alive(u16::MAX))?;
+    if let Event::Packet(packet) = peer.peek()?
+        && let Content::Connack(connack) = &packet.content
+        && connack.code != 0
+    {
+        return Ok(Found::new("less", format!("65535 is refused with {}", words(&packet))));
+    }
+    peer.expect_connack()?;
     Ok(match peer.connack().properties.number(id::SERVER_KEEP_ALIVE) {
         Some(own) => Found::new(own, "announced in CONNACK to a client that asks for 65535"),
         None => Found::new(u16::MAX, "by trial: 65535 is accepted, the bound of the standard"),

@@ -4,7 +4,7 @@ use super::search::echoes;
 use super::{Bounds, Found, Probe};
 use crate::peer::Event;
 use crate::raw::property::{byte, four, id, number, text};
-use crate::raw::{Connect, Content, Kind, Publish, Subscribe, pubrel, words};
+use crate::raw::{Connect, Kind, Publish, Subscribe, words};
 use crate::{Context, Stop};
 
 /// The searches of this file.
@@ -18,7 +18,6 @@ pub(super) const PROBES: &[Probe] = &[
     Probe::both("Anonymous clients", anonymous),
     Probe::v5("Enhanced authentication (SCRAM-SHA-256)", authentication),
     Probe::v5("Response Information", response_information),
-    Probe::v5("Reason Strings", reason_strings),
     Probe::both("Messages to a topic below $SYS from the server", sys),
     Probe::v31("MQTT 3.1 (protocol level 3)", level_3),
 ];
@@ -173,25 +172,6 @@ fn response_information(cx: &Context, _: Bounds) -> Result<Found, Stop> {
     Ok(match peer.connack().properties.bytes(id::RESPONSE_INFORMATION) {
         Some(text) => Found::yes(format!("CONNACK gives {:?}", String::from_utf8_lossy(text))),
         None => Found::no("CONNACK gives none to a client that asks for it"),
-    })
-}
-
-/// A PUBREL for a message that never was is what every server has an error code for.
-fn reason_strings(cx: &Context, _: Bounds) -> Result<Found, Stop> {
-    let mut peer = cx.peer("a")?;
-    peer.send(&pubrel(77))?;
-    let Event::Packet(packet) = peer.next_event()? else {
-        return Ok(Found::new("unknown", "a PUBREL for nothing is not answered"));
-    };
-    let properties = match &packet.content {
-        Content::Ack(ack) => &ack.properties,
-        Content::Reason(_, properties) => properties,
-        _ => return Err(peer.fail_with("PUBCOMP", &packet)),
-    };
-    Ok(if properties.has(id::REASON_STRING) {
-        Found::yes(format!("by trial: {}", words(&packet)))
-    } else {
-        Found::no(format!("by trial: {}", words(&packet)))
     })
 }
 

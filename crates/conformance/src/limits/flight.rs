@@ -114,11 +114,18 @@ fn publish_window(cx: &Context, publisher: &mut Peer, qos: u8, published: u16) -
     Ok(())
 }
 
-/// How many messages come until there is silence for this long.
+/// How many messages come until there is silence for this long, or as many as a window has.
 fn arrived(subscriber: &mut Peer, silence: Duration) -> Result<u16, Stop> {
     let mut count = 0;
-    while let Event::Packet(packet) = subscriber.next_within(silence)? {
-        count += u16::from(packet.kind() == Kind::Publish);
+    let mut wait = subscriber.wait_within("PUBLISH", silence);
+    while let Event::Packet(packet) = subscriber.next_in(&mut wait)? {
+        if packet.kind() == Kind::Publish {
+            count += 1;
+            wait = subscriber.wait_within("PUBLISH", silence);
+        }
+        if count == WINDOW {
+            break;
+        }
     }
     Ok(count)
 }

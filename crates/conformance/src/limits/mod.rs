@@ -6,6 +6,7 @@
 mod announced;
 mod features;
 mod flight;
+mod reasons;
 mod search;
 mod sizes;
 
@@ -17,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use colibri_codec::Version;
 
 use crate::tcp::Tcp;
-use crate::{Context, Settings, Stop};
+use crate::{Context, Settings, Stop, wait};
 
 /// How many trials of one version run at the same time.
 const THREADS: usize = 6;
@@ -89,7 +90,7 @@ impl Probe {
 }
 
 /// The searches that go on beside the cases.
-const LIGHT: &[&[Probe]] = &[flight::PROBES, announced::PROBES, features::PROBES];
+const LIGHT: &[&[Probe]] = &[flight::PROBES, announced::PROBES, features::PROBES, reasons::PROBES];
 /// The searches whose packets are so large that they would crowd out what a case waits for on `#`.
 const HEAVY: &[&[Probe]] = &[sizes::PROBES];
 
@@ -146,6 +147,10 @@ fn find_one(server: SocketAddr, settings: &Settings, version: Version, probe: &P
     let name = format!("{name}v{}", version.level());
     let network = Rc::new(Tcp::new(server));
     let context = Context::new(network, version, settings.patience, &name);
+    // What is sent in search of a limit comes back.
+    let context = context
+        .within(settings.time_of_case())
+        .bytes_max(wait::BYTES_MAX.max(settings.packet_bound.saturating_mul(2)));
     let bounds = Bounds { packet: settings.packet_bound };
     let (figure, found) = match (probe.run)(&context, bounds) {
         Ok(found) => (found.figure, found.how),

@@ -50,11 +50,13 @@ pub(super) fn echoes(cx: &Context, topic: &str, publish: &Publish) -> Result<boo
     peer.subscribe(topic, 0)?;
     peer.send(publish)?;
     peer.send(&PINGREQ)?;
-    let mut time = cx.patience();
+    let mut wait = peer.wait_for("PUBLISH");
     loop {
-        match peer.next_within(time)? {
+        match peer.next_in(&mut wait)? {
             Event::Packet(packet) if packet.kind() == Kind::Publish => return Ok(true),
-            Event::Packet(packet) if packet.kind() == Kind::Pingresp => time = time.min(STRAGGLER),
+            Event::Packet(packet) if packet.kind() == Kind::Pingresp => {
+                wait = peer.wait_within("PUBLISH", cx.patience().min(STRAGGLER));
+            }
             Event::Packet(packet) if packet.kind() == Kind::Disconnect => return Ok(false),
             Event::Packet(_) => {}
             Event::Closed | Event::Silence => return Ok(false),

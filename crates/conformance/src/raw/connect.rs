@@ -4,7 +4,7 @@ use colibri_codec::Version;
 
 use super::{Encode, field, frame, properties};
 
-/// A CONNECT in the making. Without further ado: a clean session, a keep alive of 60 s, no will, no login.
+/// A CONNECT in the making. Without further ado: a clean session, a keep alive of 30 s, no will, no login.
 #[derive(Clone, Debug)]
 pub struct Connect {
     client_id: Vec<u8>,
@@ -26,7 +26,7 @@ impl Connect {
         Self {
             client_id: client_id.as_ref().to_vec(),
             clean: true,
-            keep_alive: 60,
+            keep_alive: 30,
             properties: Vec::new(),
             will: None,
             user_name: None,

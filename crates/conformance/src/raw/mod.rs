@@ -15,7 +15,7 @@ pub use acknowledge::{
     pubcomp, pubrec, pubrel,
 };
 pub use connect::{Connect, Will};
-pub use packet::{Ack, Answer, Connack, Content, Kind, Packet, Publication, split};
+pub use packet::{Ack, Answer, Connack, Content, Kind, Packet, Publication, length, split};
 pub use publish::Publish;
 pub use request::{Hello, Request, Testament};
 pub use respond::{PINGRESP, Response, connack, suback, unsuback};

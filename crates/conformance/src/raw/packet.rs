@@ -164,20 +164,24 @@ pub struct Answer {
     pub properties: Properties,
 }
 
-/// Cuts the first packet off `input`; `None` while it is not whole, an error if its length is none.
-pub fn split(input: &[u8], version: Version) -> Result<Option<Packet>, &'static str> {
-    let mut cursor = Cursor(input);
-    let Some(first) = cursor.byte() else { return Ok(None) };
+/// The size of the first packet of `input`, fixed header included, whether or not all of it is there; `None`
+/// before the end of its Remaining Length, an error if that is none.
+pub fn length(input: &[u8]) -> Result<Option<usize>, &'static str> {
+    let mut cursor = Cursor(input.get(1..).unwrap_or_default());
     let Some(length) = cursor.variable() else {
         return if input.len() >= 5 { Err("a Remaining Length of more than four bytes") } else { Ok(None) };
     };
-    let Some(body) = usize::try_from(length).ok().and_then(|length| cursor.take(length)) else {
-        return Ok(None);
-    };
-    let size = input.len() - cursor.0.len();
-    let bytes = input.get(..size).unwrap_or_default().to_vec();
-    let content = content(first, body, version).unwrap_or(Content::Unreadable);
-    Ok(Some(Packet { bytes, content }))
+    let header = input.len() - cursor.0.len();
+    Ok(usize::try_from(length).ok().and_then(|length| length.checked_add(header)))
+}
+
+/// Cuts the first packet off `input`; `None` while it is not whole, an error if its length is none.
+pub fn split(input: &[u8], version: Version) -> Result<Option<Packet>, &'static str> {
+    let whole = length(input)?.and_then(|size| input.get(..size));
+    let (Some(bytes), mut cursor) = (whole, Cursor(whole.unwrap_or_default())) else { return Ok(None) };
+    let (Some(first), Some(_)) = (cursor.byte(), cursor.variable()) else { return Ok(None) };
+    let content = content(first, cursor.0, version).unwrap_or(Content::Unreadable);
+    Ok(Some(Packet { bytes: bytes.to_vec(), content }))
 }
 
 fn content(first: u8, body: &[u8], version: Version) -> Option<Content> {

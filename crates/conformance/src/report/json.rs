@@ -37,9 +37,12 @@ impl Report {
                     ("not applicable", format!(", \"evidence\": {}", text(evidence)))
                 }
                 Verdict::Failed(failure) => {
-                    let sent = text(&failure.sent);
+                    let (sent, received) = (text(&failure.sent), text(&failure.received));
                     let (expected, came) = (text(&failure.expected), text(&failure.came));
-                    ("failed", format!(", \"sent\": {sent}, \"expected\": {expected}, \"came\": {came}"))
+                    let more = format!(
+                        ", \"sent\": {sent}, \"received\": {received}, \"expected\": {expected}, \"came\": {came}"
+                    );
+                    ("failed", more)
                 }
             };
             let milliseconds = outcome.time.as_millis();

@@ -1,26 +1,24 @@
 //! The report as JUnit XML, as build servers read it.
 
+use std::time::Duration;
+
 use colibri_codec::Version;
 
 use super::Report;
-use crate::run::Verdict;
+use crate::run::{Outcome, Verdict};
 
 impl Report {
     /// The report as JUnit XML: a suite for each version, a test case for each case.
     pub fn to_junit(&self) -> String {
-        let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n");
+        let subject = escape(&self.subject());
+        let counts = counts(self.outcomes.iter(), self.time);
+        let mut out =
+            format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"{subject}\" {counts}>\n");
         for version in &self.versions {
             let outcomes = self.outcomes.iter().filter(|outcome| outcome.version == *version);
-            let failures =
-                outcomes.clone().filter(|outcome| matches!(outcome.verdict, Verdict::Failed(_))).count();
-            let skipped = outcomes
-                .clone()
-                .filter(|outcome| matches!(outcome.verdict, Verdict::NotApplicable(_)))
-                .count();
-            out.push_str(&format!(
-                "  <testsuite name=\"MQTT {version}\" tests=\"{}\" failures=\"{failures}\" skipped=\"{skipped}\">\n",
-                outcomes.clone().count()
-            ));
+            let time = outcomes.clone().map(|outcome| outcome.time).sum();
+            let counts = self::counts(outcomes.clone(), time);
+            out.push_str(&format!("  <testsuite name=\"MQTT {version}\" {counts}>\n"));
             self.properties(&mut out, *version);
             for outcome in outcomes {
                 let ids = outcome.case.ids_of(*version).collect::<Vec<_>>().join(" ");
@@ -36,7 +34,10 @@ impl Report {
                     }
                     Verdict::Failed(failure) => {
                         let message = escape(&format!("expected {}", failure.expected));
-                        let text = escape(&format!("sent {}\ncame {}", failure.sent, failure.came));
+                        let text = escape(&format!(
+                            "sent {}\nreceived {}\ncame {}",
+                            failure.sent, failure.received, failure.came
+                        ));
                         out.push_str(&format!(
                             "><failure message=\"{message}\">{text}</failure></testcase>\n"
                         ));
@@ -61,6 +62,24 @@ impl Report {
         }
         out.push_str("    </properties>\n");
     }
+}
+
+/// The attributes that count cases, and their time in seconds. Cases run side by side, so that those of one
+/// suite may take longer than the run.
+fn counts<'a>(outcomes: impl Iterator<Item = &'a Outcome>, time: Duration) -> String {
+    let (mut tests, mut failures, mut skipped) = (0, 0, 0);
+    for outcome in outcomes {
+        tests += 1;
+        match outcome.verdict {
+            Verdict::Passed => {}
+            Verdict::Failed(_) => failures += 1,
+            Verdict::NotApplicable(_) => skipped += 1,
+        }
+    }
+    let seconds = time.as_secs_f32();
+    format!(
+        "tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\" time=\"{seconds:.3}\""
+    )
 }
 
 /// Text for XML; characters that XML cannot hold become U+FFFD.

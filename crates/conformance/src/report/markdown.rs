@@ -49,8 +49,8 @@ impl Report {
                     out.push_str(&format!("{title}Not applicable: {evidence}\n"));
                 }
                 Verdict::Failed(failure) => out.push_str(&format!(
-                    "{title}Sent:\n\n```text\n{}\n```\n\nExpected: {}\n\nCame: {}\n",
-                    failure.sent, failure.expected, failure.came
+                    "{title}Sent:\n\n```text\n{}\n```\n\nReceived:\n\n```text\n{}\n```\n\nExpected: {}\n\nCame: {}\n",
+                    failure.sent, failure.received, failure.expected, failure.came
                 )),
             }
         }

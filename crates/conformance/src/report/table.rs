@@ -40,7 +40,11 @@ impl Display for Report {
         }
         let failed = self.failed().count();
         let seconds = self.time.as_secs_f32();
-        writeln!(f, "{} cases in {seconds:.1} s: {failed} failed.", self.outcomes.len())
+        let cases = match self.outcomes.len() {
+            1 => "1 case".to_owned(),
+            count => format!("{count} cases"),
+        };
+        writeln!(f, "{cases} in {seconds:.1} s: {failed} failed.")
     }
 }
 
@@ -74,9 +78,12 @@ fn detail(f: &mut Formatter<'_>, outcome: &Outcome) -> fmt::Result {
         }
         Verdict::Failed(failure) => {
             writeln!(f, "FAILED  {ids}: {}", outcome.case.name)?;
-            for (label, text) in
-                [("sent", &failure.sent), ("expected", &failure.expected), ("came", &failure.came)]
-            {
+            for (label, text) in [
+                ("sent", &failure.sent),
+                ("received", &failure.received),
+                ("expected", &failure.expected),
+                ("came", &failure.came),
+            ] {
                 for (index, line) in text.lines().enumerate() {
                     writeln!(f, "  {:9} {line}", if index == 0 { label } else { "" })?;
                 }

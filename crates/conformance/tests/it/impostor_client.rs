@@ -113,6 +113,16 @@ fn a_client_that_does_nothing_fails_every_case() {
 }
 
 #[test]
+fn a_client_that_prints_without_end_fails_every_case() {
+    let mut settings = Settings::for_client(Program::new("env X={verb} sh -c yes").unwrap());
+    settings.patience = Duration::from_millis(200);
+    settings.filter = Some("PUBLISH".to_owned());
+    let report = run(&settings, &|_| {}).unwrap();
+    let passed = report.outcomes().iter().filter(|outcome| outcome.verdict == Verdict::Passed);
+    assert_eq!(passed.map(|outcome| outcome.case.name).collect::<Vec<_>>(), [""; 0]);
+}
+
+#[test]
 fn a_client_that_cannot_be_started_is_no_verdict() {
     let settings = Settings::for_client(Program::new("/nowhere/to/be/{verb}").unwrap());
     let error = run(&settings, &|_| {}).unwrap_err();

@@ -66,9 +66,18 @@ fn the_limits_of_our_broker_are_those_of_its_configuration() {
         ("Subscription Identifiers", "yes"),
         ("Client Identifiers given out", "yes"),
         ("Enhanced authentication", "no"),
+        ("Reason Strings", "yes"),
+        ("PUBREL under an unknown identifier", "0x92"),
+        ("Shared QoS 1 messages", "passed on"),
     ] {
         assert_eq!(figure(&report, what), Some(wanted), "{what}: {report}");
     }
+    let reasons = report.limits().iter().find(|limit| limit.what == "Reason Strings").unwrap();
+    let (with, without) = reasons.found.split_once("; not in ").unwrap();
+    for packet in ["SUBACK 0x8F", "PUBACK 0x87", "PUBREC 0x87", "DISCONNECT 0x82"] {
+        assert!(with.contains(packet), "{}", reasons.found);
+    }
+    assert!(without.contains("PUBCOMP 0x92"), "{}", reasons.found);
 }
 
 #[test]

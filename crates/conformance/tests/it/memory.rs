@@ -160,11 +160,12 @@ fn run_all(shards: usize, run: Run) -> usize {
                 Verdict::Passed => {}
                 Verdict::NotApplicable(_) => drop(inapplicable.insert(case.name)),
                 Verdict::Failed(failure) => {
-                    let Failure { sent, expected, came } = *failure;
+                    let Failure { sent, received, expected, came } = *failure;
                     let (ids, name) =
                         (case.heading().ids_of(version).collect::<Vec<_>>().join(","), case.name);
                     writeln!(failures, "FAILED {ids}: {name}").unwrap();
-                    writeln!(failures, "sent {sent}\nexpected {expected}\ncame {came}").unwrap();
+                    writeln!(failures, "sent {sent}\nreceived {received}\nexpected {expected}\ncame {came}")
+                        .unwrap();
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! The statements are all there, and the cases cite no others.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
+use std::path::Path;
 
 use colibri_codec::Version;
 use colibri_conformance::{Heading, Role, all_cases, all_client_cases, statements};
@@ -42,4 +43,26 @@ fn every_case_has_a_name_of_its_own() {
     for case in headings() {
         assert!(names.insert(case.name), "{}", case.name);
     }
+}
+
+/// The names of all cases that are written below a folder: each follows the statements of its case.
+fn written(folder: &Path, names: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            written(&path, names);
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let cases = text.split("ids: &[").skip(1).filter_map(|rest| rest.split_once("name: \""));
+        names.extend(cases.filter_map(|(_, rest)| Some(rest.split_once("\",")?.0.replace("\\\"", "\""))));
+    }
+}
+
+#[test]
+fn every_case_that_is_written_is_run() {
+    let mut names = Vec::new();
+    written(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut names);
+    let run: BTreeSet<String> = headings().map(|case| case.name.to_owned()).collect();
+    assert_eq!(names.into_iter().collect::<BTreeSet<_>>(), run);
 }

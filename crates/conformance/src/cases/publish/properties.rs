@@ -86,10 +86,11 @@ pub(super) fn response_wildcard(cx: &Context) -> Result<(), Stop> {
 fn let_be_processed(peer: &mut Peer) -> Result<(), Stop> {
     peer.send(&PINGREQ)?;
     let mut open = 1;
+    let mut wait = peer.wait_for("PINGRESP or the end of the connection");
     while open > 0 {
-        match peer.next_event()? {
+        match peer.next_in(&mut wait)? {
             Event::Closed => return Ok(()),
-            Event::Silence => return Err(peer.fail("PINGRESP or the end of the connection", "nothing")),
+            Event::Silence => return Err(peer.fail_wait(&wait, &Event::Silence)),
             Event::Packet(packet) => match &packet.content {
                 // A QoS 2 message may go on its way only now.
                 Content::Ack(ack) if packet.kind() == Kind::Pubrec && ack.code < 0x80 => {

@@ -1,187 +1,22 @@
-//! A connection to the end under test that sends any bytes and says what it expects to come back.
+//! What a peer expects to come, and the exchanges it goes through.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use colibri_codec::Version;
 
-use crate::Stop;
-use crate::network::{Connection, Received, Sent};
+use super::{Event, Peer};
 use crate::raw::{
-    Ack, Answer, Connack, Content, Encode, Kind, PINGREQ, Packet, Publication, Publish, Subscribe,
-    Unsubscribe, hex, puback, pubcomp, pubrec, pubrel, split, words,
+    Ack, Answer, Connack, Content, Kind, PINGREQ, Packet, Publication, Publish, Subscribe, Unsubscribe, hex,
+    puback, pubcomp, pubrec, pubrel, words,
 };
+use crate::{Stop, wait};
 
 /// What may always be said of a fault of the client: section 4.13.2 of 5.0 asks a server to give a reason, but
 /// does not bind it (SHOULD), and what is malformed to one server is a Protocol Error to another, or a
 /// reason that it does not wish to reveal (0x80) or that is its own (0x83).
 const GENERAL_CODES: [u8; 4] = [0x80, 0x81, 0x82, 0x83];
 
-/// How many of the packets sent a failure shows.
-const SHOWN_MAX: usize = 6;
-
-/// What a connection brings next.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// A packet.
-    Packet(Packet),
-    /// The end of the connection.
-    Closed,
-    /// Nothing in the time that was given.
-    Silence,
-}
-
-/// A connection to the server under test, or from the client under test.
-#[derive(Debug)]
-pub struct Peer {
-    connection: Box<dyn Connection>,
-    version: Version,
-    patience: Duration,
-    name: String,
-    buffer: Vec<u8>,
-    /// Packets that came while another was waited for.
-    stashed: VecDeque<Packet>,
-    sent: Vec<Vec<u8>>,
-    closed: bool,
-    last_id: u16,
-    fences: usize,
-    connack: Connack,
-}
-
 impl Peer {
-    pub(crate) fn new(
-        connection: Box<dyn Connection>,
-        version: Version,
-        patience: Duration,
-        name: &str,
-    ) -> Self {
-        Self {
-            connection,
-            version,
-            patience,
-            name: name.to_owned(),
-            buffer: Vec::new(),
-            stashed: VecDeque::new(),
-            sent: Vec::new(),
-            closed: false,
-            // Far from the identifiers that scripts choose.
-            last_id: 40_000,
-            fences: 0,
-            connack: Connack::default(),
-        }
-    }
-
-    /// The version that is spoken.
-    pub fn version(&self) -> Version {
-        self.version
-    }
-
-    /// The CONNACK that [`Peer::expect_connack`] read.
-    pub fn connack(&self) -> &Connack {
-        &self.connack
-    }
-
-    /// Whether that CONNACK said Session Present 1.
-    pub fn session_present(&self) -> bool {
-        self.connack.flags & 1 == 1
-    }
-
-    /// A Packet Identifier that this peer has not used.
-    pub fn next_id(&mut self) -> u16 {
-        self.last_id += 1;
-        self.last_id
-    }
-
-    /// Sends a packet or any bytes. A server that has closed the connection is noticed when reading.
-    pub fn send(&mut self, packet: &(impl Encode + ?Sized)) -> Result<(), Stop> {
-        let bytes = packet.encode(self.version);
-        let sent = self.connection.send(&bytes);
-        self.sent.push(bytes);
-        match sent {
-            Sent::Gone => Ok(()),
-            Sent::Stuck => Err(self.fail("the server reads", format!("it did not in {:?}", self.patience))),
-        }
-    }
-
-    /// A failure of this connection, with what was sent on it.
-    pub fn fail(&self, expected: impl Into<String>, came: impl Into<String>) -> Stop {
-        let skipped = self.sent.len().saturating_sub(SHOWN_MAX);
-        let lines = self.sent.iter().skip(skipped).map(|bytes| {
-            let name = Kind::of(bytes.first().copied().unwrap_or(0)).name();
-            format!("{name}: {}", hex(bytes))
-        });
-        Stop::failed(lines.collect::<Vec<_>>().join("\n"), expected, came)
-    }
-
-    /// A failure because of a packet that came.
-    pub fn fail_with(&self, expected: impl Into<String>, packet: &Packet) -> Stop {
-        self.fail(expected, format!("{}: {}", words(packet), hex(&packet.bytes)))
-    }
-
-    fn fail_event(&self, expected: &str, event: &Event) -> Stop {
-        match event {
-            Event::Packet(packet) => self.fail_with(expected, packet),
-            Event::Closed => self.fail(expected, "the end of the connection"),
-            Event::Silence if self.buffer.is_empty() => {
-                self.fail(expected, format!("nothing in {:?}", self.patience))
-            }
-            Event::Silence => self.fail(expected, format!("part of a packet: {}", hex(&self.buffer))),
-        }
-    }
-
-    /// Fails unless the condition holds.
-    pub fn require(&self, holds: bool, expected: &str, came: impl Into<String>) -> Result<(), Stop> {
-        if holds { Ok(()) } else { Err(self.fail(expected, came)) }
-    }
-
-    /// What comes next within this time.
-    pub fn next_within(&mut self, time: Duration) -> Result<Event, Stop> {
-        if let Some(packet) = self.stashed.pop_front() {
-            return Ok(Event::Packet(packet));
-        }
-        self.read_within(time)
-    }
-
-    /// What comes next from the network.
-    fn read_within(&mut self, time: Duration) -> Result<Event, Stop> {
-        let until = self.connection.now() + time;
-        loop {
-            let cut = split(&self.buffer, self.version);
-            let cut =
-                cut.map_err(|fault| self.fail("a packet", format!("{fault}: {}", hex(&self.buffer))))?;
-            if let Some(packet) = cut {
-                self.buffer.drain(..packet.bytes.len());
-                return Ok(Event::Packet(packet));
-            }
-            if self.closed {
-                return Ok(Event::Closed);
-            }
-            let left = until.saturating_sub(self.connection.now());
-            if left.is_zero() {
-                return Ok(Event::Silence);
-            }
-            match self.connection.receive(left) {
-                Received::Bytes(bytes) => self.buffer.extend_from_slice(&bytes),
-                Received::Closed => self.closed = true,
-                Received::Nothing => {}
-            }
-        }
-    }
-
-    /// What comes next, within the time that an answer may take.
-    pub fn next_event(&mut self) -> Result<Event, Stop> {
-        self.next_within(self.patience)
-    }
-
-    /// What comes next, which is then still to come.
-    pub fn peek(&mut self) -> Result<Event, Stop> {
-        let event = self.next_event()?;
-        if let Event::Packet(packet) = &event {
-            self.stashed.push_front(packet.clone());
-        }
-        Ok(event)
-    }
-
     /// The next packet, which must be of this kind and readable.
     pub fn expect(&mut self, kind: Kind) -> Result<Packet, Stop> {
         let event = self.next_event()?;
@@ -195,17 +30,21 @@ impl Peer {
 
     /// The first packet of this kind; what comes before it is kept for later.
     pub fn find(&mut self, kind: Kind) -> Result<Packet, Stop> {
-        if let Some(at) = self.stashed.iter().position(|packet| packet.kind() == kind)
-            && let Some(packet) = self.stashed.remove(at)
-        {
+        if let Some(packet) = self.stash.take(|packet| packet.kind() == kind) {
             return Ok(packet);
         }
+        let mut wait = self.wait_for(kind.name());
         loop {
-            let event = self.read_within(self.patience)?;
-            match event {
+            let event = self.read_within(wait.left(self.connection.now()))?;
+            match self.counted(&mut wait, event)? {
                 Event::Packet(packet) if packet.kind() == kind => return Ok(packet),
-                Event::Packet(packet) => self.stashed.push_back(packet),
-                Event::Closed | Event::Silence => return Err(self.fail_event(&kind.name(), &event)),
+                Event::Packet(packet) => {
+                    if !self.stash.keep(packet, self.bytes_max) {
+                        let came = format!("more than {} packets before it", wait::PACKETS_MAX);
+                        return Err(self.fail(kind.name(), came));
+                    }
+                }
+                event @ (Event::Closed | Event::Silence) => return Err(self.fail_wait(&wait, &event)),
             }
         }
     }
@@ -317,12 +156,12 @@ impl Peer {
     pub fn fence(&mut self) -> Result<Vec<Packet>, Stop> {
         self.send(&PINGREQ)?;
         let mut before = Vec::new();
+        let mut wait = self.wait_for("PINGRESP");
         loop {
-            let event = self.next_event()?;
-            match event {
+            match self.next_in(&mut wait)? {
                 Event::Packet(packet) if packet.kind() == Kind::Pingresp => return Ok(before),
                 Event::Packet(packet) => before.push(packet),
-                Event::Closed | Event::Silence => return Err(self.fail_event("PINGRESP", &event)),
+                event @ (Event::Closed | Event::Silence) => return Err(self.fail_wait(&wait, &event)),
             }
         }
     }
@@ -345,17 +184,28 @@ impl Peer {
     /// All packets before the PUBLISH with this payload. Fences of others on the same topic are left out.
     pub(crate) fn collect_until(&mut self, payload: &[u8]) -> Result<Vec<Packet>, Stop> {
         let mut before = Vec::new();
+        let mut wait = self.wait_for("a QoS 0 message to a new subscription");
         loop {
-            let event = self.next_event()?;
-            match event {
+            match self.next_in(&mut wait)? {
                 Event::Packet(packet) => match packet.publish() {
                     Some(publish) if publish.payload == payload => return Ok(before),
                     Some(publish) if publish.payload.starts_with(b"fence ") => {}
                     Some(_) | None => before.push(packet),
                 },
-                Event::Closed | Event::Silence => {
-                    return Err(self.fail_event("a QoS 0 message to a new subscription", &event));
-                }
+                event @ (Event::Closed | Event::Silence) => return Err(self.fail_wait(&wait, &event)),
+            }
+        }
+    }
+
+    /// Adds what comes, up to the next PUBLISH; `false` if that does not come.
+    pub(crate) fn take_up_to_publish(&mut self, packets: &mut Vec<Packet>) -> Result<bool, Stop> {
+        let mut wait = self.wait_for("PUBLISH");
+        loop {
+            let Event::Packet(packet) = self.next_in(&mut wait)? else { return Ok(false) };
+            let is_publish = packet.kind() == Kind::Publish;
+            packets.push(packet);
+            if is_publish {
+                return Ok(true);
             }
         }
     }
@@ -407,23 +257,5 @@ impl Peer {
             }
         }
         if event == Event::Closed { Ok(()) } else { Err(self.fail_event(&expected, &event)) }
-    }
-
-    /// Closes the connection without a DISCONNECT, as a broken network would.
-    pub fn cut(self) {
-        drop(self);
-    }
-
-    /// Sends DISCONNECT and waits for the end of the connection.
-    pub fn leave(self) -> Result<(), Stop> {
-        self.leave_with(&crate::raw::disconnect())
-    }
-
-    /// Sends this DISCONNECT, ends the connection as a client has to [v5 MQTT-3.14.4-1], and waits until the
-    /// server has done so too.
-    pub fn leave_with(mut self, disconnect: &(impl Encode + ?Sized)) -> Result<(), Stop> {
-        self.send(disconnect)?;
-        self.connection.finish();
-        self.expect_close(&[])
     }
 }
