@@ -4,7 +4,7 @@
 //! packets have in common is looked at once, and for each of them only what may differ. Whatever does
 //! not belong to the run ends it, and is for [`Frame`] and [`Packet`](crate::Packet) to judge.
 
-use crate::{Frame, PacketId, PacketType, QoS, Sink, Split, TopicName, Version};
+use crate::{Frame, PacketId, PacketType, QoS, Sink, Split, Version};
 
 /// What the PUBLISH packets of a run have in common: QoS and topic, and that DUP and RETAIN are 0 and there
 /// are no properties. Packet Identifier and payload are free.
@@ -31,14 +31,15 @@ pub struct Alike<'a> {
 }
 
 impl<'t> Likeness<'t> {
-    /// The packets with this QoS to this topic. `maximum_packet_size` is as for [`Frame::split`].
+    /// The packets with this QoS to this topic, which is the text of a [`TopicName`](crate::TopicName): it is
+    /// not looked at again. `maximum_packet_size` is as for [`Frame::split`].
     #[must_use]
-    pub const fn new(qos: QoS, topic: TopicName<'t>, version: Version, maximum_packet_size: u32) -> Self {
+    pub const fn new(qos: QoS, topic: &'t str, version: Version, maximum_packet_size: u32) -> Self {
         Self {
             first: PacketType::Publish.number() << 4 | qos.number() << 1,
             has_packet_id: !matches!(qos, QoS::AtMostOnce),
             has_properties: version.has_properties(),
-            topic: topic.as_str().as_bytes(),
+            topic: topic.as_bytes(),
             maximum_packet_size,
         }
     }

@@ -39,7 +39,9 @@ pub(crate) enum Outcome {
 /// The receivers of a topic, remembered for as long as the tree does not change.
 #[derive(Debug, Default)]
 pub(crate) struct Route {
-    topic: Option<OwnedTopicName>,
+    topic: String,
+    /// The topic for messages that are kept, once there is one.
+    kept_topic: OnceCell<OwnedTopicName>,
     /// For whom it was made: No Local leaves the publisher out.
     publisher: Option<Subscriber>,
     generation: u64,
@@ -84,7 +86,7 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Route {
     fn is_for(&self, topic: TopicName<'_>, publisher: Subscriber, generation: u64) -> bool {
-        self.is_current(publisher, generation) && self.topic.as_ref().is_some_and(|own| own.name() == topic)
+        self.is_current(publisher, generation) && self.topic == topic.as_str()
     }
 
     /// Whether it is what a message of this client to its topic would lead to.
@@ -92,9 +94,19 @@ impl Route {
         self.generation == generation && self.publisher == Some(publisher)
     }
 
-    /// The topic that it was made for last, if it was.
-    pub(crate) const fn topic(&self) -> Option<&OwnedTopicName> {
-        self.topic.as_ref()
+    /// The topic that it was made for last.
+    pub(crate) const fn topic(&self) -> &str {
+        self.topic.as_str()
+    }
+
+    /// The same for messages that are kept; `None` if it was made for none.
+    fn kept_topic(&self) -> Option<&OwnedTopicName> {
+        if self.kept_topic.get().is_none()
+            && let Ok(topic) = TopicName::new(&self.topic)
+        {
+            self.kept_topic.get_or_init(|| topic.into());
+        }
+        self.kept_topic.get()
     }
 
     fn identifiers_of(&self, target: &Target) -> &[u32] {
@@ -228,8 +240,10 @@ impl Shard {
         if route.is_for(topic, publisher, generation) {
             return;
         }
-        if route.topic.as_ref().is_none_or(|own| own.name() != topic) {
-            route.topic = Some(topic.into());
+        if route.topic != topic.as_str() {
+            route.topic.clear();
+            route.topic.push_str(topic.as_str());
+            route.kept_topic.take();
         }
         route.publisher = Some(publisher);
         route.generation = generation;

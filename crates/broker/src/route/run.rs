@@ -146,9 +146,8 @@ impl Shard {
     /// next message may have to be refused.
     // [v5 MQTT-4.5.0-1] [v3.1.1 MQTT-4.5.0-1]
     pub(crate) fn route_run(&mut self, from: Subscriber, route: &Route, run: &mut Run, bytes: &[u8]) {
-        let Some(topic) = route.topic() else { return };
         if !route.groups.is_empty() || route.shards != 0 {
-            self.send_run_elsewhere(from, topic, route, run, bytes);
+            self.send_run_elsewhere(from, route, run, bytes);
         }
         let bytes = bytes.get(..run.length()).unwrap_or_default();
         for (place, target) in route.targets.iter().enumerate() {
@@ -160,6 +159,7 @@ impl Shard {
         if run.singly.is_empty() {
             return;
         }
+        let Some(topic) = route.kept_topic() else { return };
         for index in 0..run.count() {
             let mut inbound = run.message(index, topic, bytes, from);
             let places = run.singly.iter().filter(|(_, from)| *from <= index);
@@ -170,14 +170,8 @@ impl Shard {
 
     /// Sends the messages of a run to what is not a session here: shared groups, other shards. The run is cut
     /// where a queue becomes full.
-    fn send_run_elsewhere(
-        &mut self,
-        from: Subscriber,
-        topic: &OwnedTopicName,
-        route: &Route,
-        run: &mut Run,
-        bytes: &[u8],
-    ) {
+    fn send_run_elsewhere(&mut self, from: Subscriber, route: &Route, run: &mut Run, bytes: &[u8]) {
+        let Some(topic) = route.kept_topic() else { return };
         run.chosen.clear();
         for id in &route.groups {
             self.choose_members(id, run.count(), &mut run.chosen);

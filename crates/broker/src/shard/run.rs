@@ -81,11 +81,11 @@ impl Shard {
 
     /// Finds the packets that belong to the run.
     fn gather(&mut self, number: u32, route: &Route, allowance: &Allowance, input: &[u8], run: &mut Run) {
-        let (Some(client), Some(topic)) = (self.connections.get_mut(number), route.topic()) else { return };
+        let Some(client) = self.connections.get_mut(number) else { return };
         let protocol = &mut client.protocol;
         let qos = run.qos();
         let maximum = protocol.limits().maximum_packet_size.get().min(allowance.packet_size);
-        let likeness = Likeness::new(qos, topic.name(), protocol.version(), maximum);
+        let likeness = Likeness::new(qos, route.topic(), protocol.version(), maximum);
         let mut rest = input;
         while run.length() <= allowance.room
             && run.count() < allowance.packets
