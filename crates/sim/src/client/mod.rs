@@ -251,7 +251,7 @@ impl Client {
     }
 
     const fn retains_will(&self, serial: u64) -> bool {
-        self.retains_wills && serial / 3 % 2 == 0
+        self.retains_wills && (serial / 3).is_multiple_of(2)
     }
 
     /// Whether the session is over when the connection is.

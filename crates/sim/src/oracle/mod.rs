@@ -26,7 +26,7 @@ pub(crate) struct WillSent {
     pub(crate) may: Option<u64>,
     /// Whether the broker knows that it must not be published.
     pub(crate) cancelled: bool,
-    /// Whether CONNACK came, so that it must get to those who are there.
+    /// Whether CONNACK came for it, so that it is stored.
     pub(crate) accepted: bool,
     /// Whether somebody must get it, if the connection is lost: CONNACK came, and nothing calls it off.
     pub(crate) promised: bool,
