@@ -29,5 +29,5 @@ mod world;
 pub use network::{CAPACITY, Link};
 pub use random::Random;
 pub use run::{Failure, Plan};
-pub use workload::{Action, CLIENTS, Message, Step};
+pub use workload::{Action, CLIENTS, Message, Step, WILLS};
 pub use world::{World, config};

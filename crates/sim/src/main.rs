@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use colibri_sim::Plan;
+use colibri_sim::{Plan, WILLS};
 
 const USAGE: &str =
-    "usage: colibri-sim --seed N | --seeds A..B  [--shards N] [--steps N] [--keep-going | --brief]";
+    "usage: colibri-sim --seed N | --seeds A..B  [--wills] [--shards N] [--steps N] [--keep-going | --brief]";
 
 struct Arguments {
     seeds: std::ops::Range<u64>,
@@ -20,6 +20,7 @@ struct Arguments {
 
 fn arguments() -> Option<Arguments> {
     let mut arguments = Arguments { seeds: 0..0, shards: None, steps: 300, keep_going: false, brief: false };
+    let mut wills = false;
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
@@ -34,10 +35,14 @@ fn arguments() -> Option<Arguments> {
             }
             "--shards" => arguments.shards = Some(words.next()?.parse().ok()?),
             "--steps" => arguments.steps = words.next()?.parse().ok()?,
+            "--wills" => wills = true,
             "--brief" => arguments.brief = true,
             "--keep-going" => arguments.keep_going = true,
             _ => return None,
         }
+    }
+    if wills {
+        arguments.seeds = (arguments.seeds.start | WILLS)..(arguments.seeds.end | WILLS);
     }
     (!arguments.seeds.is_empty()).then_some(arguments)
 }

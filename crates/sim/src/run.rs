@@ -13,7 +13,7 @@ use crate::client::{Client, PUBLISHED_MAX};
 use crate::disk::Disk;
 use crate::oracle::Oracle;
 use crate::packet::{Got, first, serial};
-use crate::workload::{self, Action, CLIENTS, FILTERS, Stay, Step};
+use crate::workload::{self, Action, CLIENTS, FILTERS, Stay, Step, WILLS};
 use crate::{Random, World, config};
 
 /// How often everybody reads and answers at the end until nothing is left; far more than any run needs.
@@ -125,7 +125,10 @@ impl Run {
         let world = World::with_store(config, plan.seed, Faulty::new());
         world.capacity([300, 5_000, 200_000][random.below(3)]);
         world.fragment([7, 100, usize::MAX, usize::MAX][random.below(4)]);
-        let clients = (0..CLIENTS).map(|number| Client::new(number, &mut random)).collect();
+        let mut clients: Vec<_> = (0..CLIENTS).map(|number| Client::new(number, &mut random)).collect();
+        if plan.seed & WILLS != 0 {
+            clients.iter_mut().for_each(Client::like_wills);
+        }
         let oracle = Oracle::new(send_maximum, remembers);
         Self { world, clients, oracle, disk: Disk::default(), is_down: false, seed: plan.seed }
     }
@@ -243,6 +246,9 @@ impl Run {
             None => self.world.kill(),
         }
         self.is_down = true;
+        if let Some(store) = self.world.store() {
+            self.oracle.check_stored_wills(&store);
+        }
         self.look_around();
     }
 
@@ -250,6 +256,7 @@ impl Run {
         if self.is_down {
             self.world.start();
             self.disk.is_opened(&self.world);
+            self.oracle.starts(self.world.now());
             self.is_down = false;
         }
     }
@@ -358,6 +365,7 @@ impl Run {
         let link = self.world.connect();
         link.send(b"\x10\x11\x00\x04MQTT\x04\x02\x00\x00\x00\x05probe");
         link.send(b"\x82\x08\x00\x01\x00\x03r/+\x00");
+        link.send(b"\x82\x08\x00\x02\x00\x03w/+\x00");
         let mut bytes = Vec::new();
         loop {
             self.world.run();
@@ -383,6 +391,11 @@ impl Run {
             let topic = format!("r/{number}");
             let serial = found.get(&topic).copied();
             self.oracle.check_retained(&topic, serial);
+        }
+        for client in 0..CLIENTS {
+            let topic = format!("w/{client}");
+            let serial = found.get(&topic).copied();
+            self.oracle.check_retained_will(&topic, serial);
         }
     }
 }

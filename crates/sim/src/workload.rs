@@ -9,6 +9,9 @@ use crate::Random;
 /// How many clients take part: see `Role`.
 pub const CLIENTS: usize = 8;
 
+/// Seeds with this bit are for runs with many wills, some of them retained, and many connections that are lost.
+pub const WILLS: u64 = 1 << 40;
+
 /// What a client is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -177,7 +180,8 @@ pub(crate) fn steps(seed: u64, count: usize) -> Vec<Step> {
     let mut steps = Vec::with_capacity(count);
     let mut down = 0;
     while steps.len() < count {
-        let mut action = action(&mut random, weak_disk, crashes);
+        let many_wills = seed & WILLS != 0 && random.below(4) == 0;
+        let mut action = if many_wills { loss(&mut random) } else { action(&mut random, weak_disk, crashes) };
         if down > 0 {
             down -= 1;
             if down == 0 {
@@ -198,6 +202,20 @@ pub(crate) fn steps(seed: u64, count: usize) -> Vec<Step> {
         steps.insert(place, Step { action, turns: random.below(30) });
     }
     steps
+}
+
+/// The connection of a client that may have a will comes, or goes.
+fn loss(random: &mut Random) -> Action {
+    let client = 4 + random.below(CLIENTS - 4);
+    match random.below(20) {
+        0..8 => Action::Connect(client, random.below(8) == 0),
+        8..10 => Action::Renew(client),
+        10..13 => Action::Cut(client),
+        13..15 => Action::Vanish(client, random.below(40)),
+        15 | 16 => Action::Silence(client),
+        17 => Action::Leave(client, random.below(2) == 0),
+        _ => Action::Pass([1_100, 4_000, 7_000, 20_000][random.below(4)]),
+    }
 }
 
 fn action(random: &mut Random, weak_disk: bool, crashes: bool) -> Action {

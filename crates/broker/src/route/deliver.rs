@@ -133,7 +133,9 @@ impl Shard {
             }
             return;
         };
-        if session.storage != 0 && (terms.qos > QoS::AtMostOnce || self.stays_behind_gate(connection)) {
+        if session.storage != 0
+            && (terms.qos > QoS::AtMostOnce || self.journal.is_joint() || self.stays_behind_gate(connection))
+        {
             return self.send_recorded(number, connection, terms, inbound, shapes);
         }
         let Some(client) = self.connections.get_mut(connection) else { return };

@@ -20,7 +20,7 @@ impl Shard {
     ///
     /// A message with QoS 1 leaves at once: if a crash makes the broker forget it, its publisher has no
     /// acknowledgement and sends it again. One with QoS 2 waits in the gate until it is stored, or its
-    /// receiver would get it a second time then.
+    /// receiver would get it a second time then; and so does all of a joint, which may have a will.
     pub(super) fn send_recorded(
         &mut self,
         number: u32,
@@ -73,7 +73,7 @@ impl Shard {
             Some(encoded) => protocol.send_encoded(encoded, || kept, out, now),
             None => protocol.send(&publication, || kept, now, out),
         };
-        let waits = stored && (terms.qos == QoS::ExactlyOnce || self.journal.is_joint());
+        let waits = terms.qos == QoS::ExactlyOnce || self.journal.is_joint();
         if !waits && !self.stays_behind_gate(connection) {
             let Some(client) = self.connections.get_mut(connection) else { return Sent::Expired };
             if client.output.capacity() == 0 {
@@ -83,8 +83,8 @@ impl Shard {
         }
         let after = waits.then(|| self.journal.ticket());
         let sent = self.write_after(connection, after, send).unwrap_or(Sent::Expired);
-        // One with QoS 1 that waits for its joint is not to be overtaken by those that will be pumped.
-        if terms.qos == QoS::AtLeastOnce
+        // One with less that waits for its joint is not to be overtaken by those that will be pumped.
+        if terms.qos < QoS::ExactlyOnce
             && let Some(gate) = self.connections.get_mut(connection).and_then(|client| client.gate.as_mut())
         {
             gate.holds_messages = true;

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 
-use colibri_codec::{OwnedTopicFilter, OwnedTopicName, QoS, ReasonCode, TopicFilter, TopicName};
+use colibri_codec::{OwnedTopicFilter, OwnedTopicName, ReasonCode, TopicFilter, TopicName};
 use colibri_protocol::Time;
 use colibri_topics::RetainedTree;
 use hashbrown::HashMap;
@@ -222,10 +222,8 @@ impl Shard {
         if owner == self.number {
             self.retain(message, owner, number);
         } else {
-            if inbound.qos > QoS::AtMostOnce && self.journal.is_on() {
-                self.journal.join(owner);
-            }
-            self.links.send(owner, Operation::Retain { message, number });
+            let joint = self.join_retained(owner, inbound.qos);
+            self.links.send(owner, Operation::Retain { message, number, joint });
         }
         Ok(())
     }

@@ -1,7 +1,6 @@
 //! What packets, timers and other shards ask of a shard, each handed to where it is done.
 
 use std::mem;
-use std::sync::Arc;
 
 use colibri_codec::{
     Delivery, Disconnect, Frame, PacketType, Properties, Property, Publish, ReasonCode, TopicName,
@@ -328,20 +327,24 @@ impl Shard {
                 let mut route = mem::take(&mut self.routing.foreign);
                 let mut inbound = Inbound::from_message(&message);
                 inbound.retained = retained.map(|number| (from, number));
-                self.begin_part(from, joint, message.qos);
+                self.begin_part(from, joint);
                 self.route_here(&mut inbound, &mut route);
                 self.journal.set_place(Place::Main);
                 self.routing.foreign = route;
             }
             Operation::Deliver { session, group, message, joint } => {
-                self.begin_part(from, joint, message.qos);
+                self.begin_part(from, joint);
                 self.deliver_to_member(session, &group, &message);
                 self.journal.set_place(Place::Main);
             }
             Operation::Joint { ticket } => self.journal.finish_part(from, ticket),
             Operation::Committed { ticket } => self.on_committed(ticket),
             Operation::Fetched(fetched) => self.on_fetched(*fetched),
-            Operation::Retain { message, number } => self.retain(Arc::clone(&message), from, number),
+            Operation::Retain { message, number, joint } => {
+                self.begin_part(from, joint);
+                self.retain(message, from, number);
+                self.journal.set_place(Place::Main);
+            }
             Operation::RetainedQuery { session, query, filter } => {
                 self.answer_retained(from, session, query, &filter);
             }

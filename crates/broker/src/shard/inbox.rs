@@ -26,6 +26,18 @@ use crate::subscriber::{Options, Subscriber};
 /// as some turns' worth of small messages; more would only be a longer queue.
 const OPERATIONS_MAX: usize = 1 << 16;
 
+/// What something that a shard tells another has to do with the joint of the sender's turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Joint {
+    /// Nothing: the receiver stores nothing for it.
+    Apart,
+    /// The sender's ticket waits until the receiver has stored what it changes, which need not be together
+    /// with the rest.
+    Before,
+    /// What it changes is a part of the joint.
+    Within,
+}
+
 /// One thing that a shard tells another.
 #[derive(Debug)]
 pub(crate) enum Operation {
@@ -36,12 +48,11 @@ pub(crate) enum Operation {
     /// A session of the sender is a member of a shared group, or (`None`) is none any more.
     Member { group: GroupId, member: Subscriber, options: Option<Options> },
     /// A message for the receiver's own subscribers; if it is retained, its number as with `Retain`.
-    /// `joint` says that what it changes in the store belongs to the joint of the sender's turn.
-    Publish { message: Arc<Message>, retained: Option<u64>, joint: bool },
+    Publish { message: Arc<Message>, retained: Option<u64>, joint: Joint },
     /// A message for one member of a shared group.
-    Deliver { session: u32, group: GroupId, message: Arc<Message>, joint: bool },
+    Deliver { session: u32, group: GroupId, message: Arc<Message>, joint: Joint },
     /// A message that the receiver has to retain, and its number among those that the sender had for it.
-    Retain { message: Arc<Message>, number: u64 },
+    Retain { message: Arc<Message>, number: u64, joint: Joint },
     /// All that belongs to the joint of the sender's turn, with this ticket, has come.
     Joint { ticket: Ticket },
     /// The store has committed one thing of a ticket of the receiver.

@@ -6,7 +6,8 @@
 //!
 //! A message that other shards store too makes a *joint*, which is committed when the parts of all these
 //! shards have come, and the ticket waits for it. What a QoS 2 message changes is in the parts, so that it
-//! is either known under its Packet Identifier and in all queues, or nowhere. All else is in the main
+//! is either known under its Packet Identifier and in all queues, or nowhere; and what a will changes, so
+//! that it is either in the record of its session or in all queues and retained. All else is in the main
 //! batches, which are handed in before the parts. What a shard hands in is committed in this order, so all
 //! that comes behind a part waits with it: it may change rows of the part again, as when a message that had
 //! to wait is sent.
@@ -15,7 +16,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::mem;
 use std::sync::Arc;
 
-use colibri_storage::Batch;
+use colibri_storage::{Batch, Table};
 
 use crate::scribe::{Request, Requests};
 /// The number of a turn that has something to store; counts up in each shard.
@@ -75,6 +76,8 @@ pub(crate) struct Journal {
     parts: BTreeMap<u8, Batch>,
     /// Where changes go at the moment.
     place: Place,
+    /// Rows with names that are in the joint or in parts, and where they were changed last.
+    named: HashMap<(Table, Box<[u8]>), Place>,
     /// The ticket of this turn.
     ticket: Ticket,
     /// How many things were handed in under it already and are not committed, and whether there were any.
@@ -184,8 +187,12 @@ impl Journal {
 
     /// The changes that belong to what is being dealt with.
     pub(crate) fn batch(&mut self) -> &mut Batch {
+        self.batch_in(self.place)
+    }
+
+    fn batch_in(&mut self, place: Place) -> &mut Batch {
         self.changes += 1;
-        match self.place {
+        match place {
             Place::Main => &mut self.main,
             Place::Joint => &mut self.joint,
             Place::Part(from) => self.parts.entry(from).or_default(),
@@ -198,6 +205,45 @@ impl Journal {
         self.changes
     }
 
+    /// The same for a row that has a name and is changed again and again, in any order.
+    ///
+    /// What is in the main batch is committed before what is in a part, and that before the joint. So once
+    /// such a row is in one of the later ones, what changes it next goes there too, or behind.
+    pub(crate) fn batch_for(&mut self, table: Table, key: &[u8]) -> &mut Batch {
+        let place = self.place_of(table, key);
+        if place != Place::Main {
+            self.named.insert((table, key.into()), place);
+        }
+        self.batch_in(place)
+    }
+
+    /// Where changes of such a row go.
+    pub(crate) fn place_of(&self, table: Table, key: &[u8]) -> Place {
+        if self.named.is_empty() {
+            return self.place;
+        }
+        match (self.named.get(&(table, key.into())), self.place) {
+            (Some(Place::Joint), _) => Place::Joint,
+            (Some(Place::Part(from)), Place::Main) => Place::Part(*from),
+            (Some(Place::Part(_) | Place::Main) | None, place) => place,
+        }
+    }
+
+    /// What went to a place is handed in.
+    fn forget_named(&mut self, handed_in: Place) {
+        self.named.retain(|_, place| *place != handed_in);
+        if self.named.is_empty() {
+            // Looking through a large one that is empty costs as much as if it were full.
+            self.named = HashMap::new();
+        }
+    }
+
+    /// Whether rows with names are in the joint of this turn, so that it is to be handed in before parts
+    /// come that may have them too.
+    pub(crate) fn has_named(&self) -> bool {
+        self.named.values().any(|place| *place == Place::Joint)
+    }
+
     /// From here on changes go to another place.
     pub(crate) const fn set_place(&mut self, place: Place) {
         self.place = place;
@@ -206,6 +252,11 @@ impl Journal {
     /// The same; gives the place before.
     pub(crate) const fn replace_place(&mut self, place: Place) -> Place {
         mem::replace(&mut self.place, place)
+    }
+
+    /// Where changes go.
+    pub(crate) const fn place(&self) -> Place {
+        self.place
     }
 
     /// Whether changes go to a joint, so that nothing may come of them before the ticket is complete.
@@ -247,6 +298,7 @@ impl Journal {
     /// Hands in the part that another shard's turn has here.
     pub(crate) fn finish_part(&mut self, from: u8, ticket: Ticket) {
         let part = self.parts.remove(&from).unwrap_or_default();
+        self.forget_named(Place::Part(from));
         let Some(requests) = self.requests.clone() else { return };
         // Whatever else the turn there has changed here comes before the part, and so is there with it.
         self.hand_in_main(&requests);
@@ -260,6 +312,7 @@ impl Journal {
     pub(crate) fn submit(&mut self) -> (Ticket, u64) {
         let ticket = self.ticket;
         let partners = mem::take(&mut self.partners);
+        self.forget_named(Place::Joint);
         let Some(requests) = self.requests.clone() else { return (ticket, 0) };
         if partners == 0 && !self.joint.is_empty() {
             // It turned out that no other shard has a part.

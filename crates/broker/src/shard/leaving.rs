@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use colibri_codec::{QoS, ReasonCode};
 use colibri_protocol::{Progress, State};
+use colibri_storage::Table;
 
 use super::Shard;
 use super::asking::Pending;
+use super::journal::Place;
 use super::timers::Timer;
 use crate::message::{Delivery, Inbound, Message};
+use crate::sessions::Will;
 use colibri_topics::GroupId;
 
 impl Shard {
@@ -99,25 +102,47 @@ impl Shard {
     pub(crate) fn end_session(&mut self, session: u32) {
         self.publish_will(session);
         let Some(entry) = self.sessions.get_mut(session) else { return };
-        for filter in entry.subscriptions.take_filters() {
+        let filters = entry.subscriptions.take_filters();
+        // If a will is yet to be stored, the session ends with that.
+        let place = self.journal.place_of(Table::Sessions, entry.client_id.as_bytes());
+        let before = self.journal.replace_place(place);
+        for filter in filters {
             self.remove_subscription(session, &filter);
         }
-        let Some(entry) = self.sessions.remove(session) else { return };
-        self.forget_session(&entry);
-        for (group, message) in entry.stored.iter().flat_map(|messages| redeliverable(messages)) {
-            self.route_to_group(&group, &mut Inbound::from_message(&message));
+        let entry = self.sessions.remove(session);
+        if let Some(entry) = entry {
+            self.forget_session(&entry);
+            for (group, message) in entry.stored.iter().flat_map(|messages| redeliverable(messages)) {
+                self.route_to_group(&group, &mut Inbound::from_message(&message));
+            }
         }
+        self.journal.set_place(before);
     }
 
     /// Publishes the will of a session whose connection is lost, if there is one, and forgets it.
+    ///
+    /// If the session is stored, a crash must neither lose the will nor bring it back: it goes out of the record
+    /// of the session and into all queues in one joint, and to stored sessions when that is committed.
     // [v5 MQTT-3.1.2-10] [v3.1.1 MQTT-3.1.2-10]
     pub(crate) fn publish_will(&mut self, session: u32) {
         // [v3.1.1 MQTT-3.1.2-12]
-        let Some(will) = self.sessions.get_mut(session).and_then(|entry| entry.will.take()) else { return };
+        let Some(entry) = self.sessions.get_mut(session) else { return };
+        let stored = entry.storage != 0;
+        let Some(will) = entry.will.take() else { return };
         // A server that stops has not lost its clients.
         if self.stopping {
             return;
         }
+        if !stored {
+            return self.publish_taken(&will);
+        }
+        let before = self.journal.replace_place(Place::Joint);
+        self.record_session(session);
+        self.publish_taken(&will);
+        self.journal.set_place(before);
+    }
+
+    fn publish_taken(&mut self, will: &Will) {
         let mut inbound = Inbound::from_message(&will.message);
         if let Some(seconds) = will.message_expiry {
             inbound = inbound.expiring(self.now.plus_seconds(seconds));
@@ -126,7 +151,6 @@ impl Shard {
         // Nobody is there to be told that a queue is full or a topic not allowed.
         self.publish(&mut inbound, &mut route);
         self.routing.foreign = route;
-        self.record_session(session);
     }
 
     /// Notes that the connection of a session that cannot take more is to end.

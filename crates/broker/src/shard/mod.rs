@@ -418,6 +418,10 @@ impl Shard {
         if !self.links.inbox().is_some_and(Inbox::is_filled) {
             return;
         }
+        if self.journal.has_named() {
+            // Parts may change the same rows, and are handed in before the joint.
+            self.hand_in_turn();
+        }
         // Once: what comes meanwhile is for the next look, so that busy senders cannot keep this shard from
         // its own clients. They go on reading theirs only when what was taken has been dealt with.
         let batches = self.links.inbox().map(Inbox::take).unwrap_or_default();

@@ -16,6 +16,7 @@ use colibri_storage::{Put, Table};
 use colibri_topics::GroupId;
 
 use super::Shard;
+use super::inbox::Joint;
 use super::journal::{Place, Shared, Ticket};
 use crate::message::{Delivery, Inbound, Message};
 use crate::route::Route;
@@ -136,19 +137,32 @@ impl Shard {
         true
     }
 
-    /// Whether what goes to another shard belongs to the joint of this turn: that shard may store it.
-    pub(crate) fn join_with(&mut self, shard: u8, qos: QoS) -> bool {
-        let joins = self.journal.is_on() && qos > QoS::AtMostOnce && self.links.stores_sessions(shard);
-        if joins {
-            self.journal.join(shard);
+    /// What a message for another shard has to do with the joint of this turn: that shard may store it.
+    pub(crate) fn join_with(&mut self, shard: u8, qos: QoS) -> Joint {
+        let joint = self.journal.is_joint();
+        if !self.journal.is_on() || qos == QoS::AtMostOnce && !joint || !self.links.stores_sessions(shard) {
+            return Joint::Apart;
         }
-        joins
+        self.journal.join(shard);
+        if joint { Joint::Within } else { Joint::Before }
+    }
+
+    /// The same for a message that another shard retains. Only that of a will is retained together with the
+    /// rest, as nobody sends it again: by then another one may be retained.
+    pub(crate) fn join_retained(&mut self, shard: u8, qos: QoS) -> Joint {
+        let joint = self.journal.is_joint() && self.routing.own;
+        if !self.journal.is_on() || qos == QoS::AtMostOnce && !joint {
+            return Joint::Apart;
+        }
+        self.journal.join(shard);
+        if joint { Joint::Within } else { Joint::Before }
     }
 
     /// Decides where a message of another shard changes the store.
-    pub(crate) fn begin_part(&mut self, from: u8, joint: bool, qos: QoS) {
-        if joint && qos == QoS::ExactlyOnce {
-            self.journal.set_place(Place::Part(from));
+    pub(crate) fn begin_part(&mut self, from: u8, joint: Joint) {
+        match joint {
+            Joint::Within => self.journal.set_place(Place::Part(from)),
+            Joint::Apart | Joint::Before => {}
         }
     }
 
@@ -189,7 +203,9 @@ impl Shard {
             will,
         };
         let key = entry.client_id.as_bytes();
-        self.journal.batch().put_with(Table::Sessions, key, Put::Replace, |out| record.encode(out));
+        self.journal
+            .batch_for(Table::Sessions, key)
+            .put_with(Table::Sessions, key, Put::Replace, |out| record.encode(out));
     }
 
     /// Takes all rows of a session out that has ended.
@@ -198,8 +214,9 @@ impl Shard {
             return;
         }
         self.journal.end_session_of(&entry.client_id);
+        let key = entry.client_id.as_bytes();
+        self.journal.batch_for(Table::Sessions, key).delete(Table::Sessions, key);
         let batch = self.journal.batch();
-        batch.delete(Table::Sessions, entry.client_id.as_bytes());
         for table in OF_SESSION {
             batch.delete_prefix(table, &session_prefix(entry.storage));
         }
@@ -405,22 +422,28 @@ impl Shard {
         if !self.journal.is_on() || topic.starts_with("$SYS/") {
             return;
         }
-        let place = self.journal.replace_place(Place::Main);
+        let place = self.journal.place();
+        if place == Place::Joint && !self.routing.own {
+            // Its publisher sends it again if the joint is not committed.
+            self.journal.set_place(Place::Main);
+        }
         let key = topic.as_bytes();
+        let batch = self.journal.batch_for(Table::Retained, key);
         if message.payload().is_empty() {
-            self.journal.batch().delete(Table::Retained, key);
+            batch.delete(Table::Retained, key);
         } else {
             let stored_at = self.epoch + self.now.as_millis();
             let record = RetainedRecord { stored_at, message: stored(message, self.epoch) };
-            self.journal.batch().put_with(Table::Retained, key, Put::Replace, |out| record.encode(out));
+            batch.put_with(Table::Retained, key, Put::Replace, |out| record.encode(out));
         }
-        self.journal.replace_place(place);
+        self.journal.set_place(place);
     }
 
     /// A retained message has expired.
     pub(crate) fn forget_retained(&mut self, topic: TopicName<'_>) {
         if self.journal.is_on() {
-            self.journal.batch().delete(Table::Retained, topic.as_str().as_bytes());
+            let key = topic.as_str().as_bytes();
+            self.journal.batch_for(Table::Retained, key).delete(Table::Retained, key);
         }
     }
 

@@ -57,6 +57,8 @@ pub(crate) struct Client {
     aliases_maximum: u16,
     keep_alive: u16,
     with_will: bool,
+    /// Whether every other one of its wills is retained.
+    retains_wills: bool,
     pub(crate) link: Option<Link>,
     buffer: Vec<u8>,
     aliases: BTreeMap<u16, String>,
@@ -105,6 +107,7 @@ impl Client {
             aliases_maximum: if five && random.below(3) == 0 { 2 } else { 0 },
             keep_alive: if random.below(3) == 0 { 10 } else { 0 },
             with_will: role == Role::Guest && random.below(2) == 0,
+            retains_wills: false,
             link: None,
             buffer: Vec::new(),
             aliases: BTreeMap::new(),
@@ -122,6 +125,12 @@ impl Client {
             will: None,
             will_qos: 0,
         }
+    }
+
+    /// Has a will from here on if it is of those that may have one.
+    pub(crate) fn like_wills(&mut self) {
+        self.with_will = self.role == Role::Guest;
+        self.retains_wills = true;
     }
 
     pub(crate) fn is_connected(&self) -> bool {
@@ -194,7 +203,7 @@ impl Client {
                     topic: TopicName::new(&will_topic).ok()?,
                     payload: payload.ok()?,
                     qos,
-                    retain: false,
+                    retain: self.retains_will(will.unwrap_or(0)),
                     properties: Properties::new(&will_properties),
                 }),
                 None => None,
@@ -225,16 +234,30 @@ impl Client {
         self.with_will.then(|| {
             let delay = if five && self.stay != Stay::Connection { 3 * (oracle.serial() % 2) } else { 0 };
             // A session that ends before the delay is over publishes the will then.
+            let serial = oracle.serial() + 1;
             oracle.will(WillSent {
                 client: self.number,
                 delay,
+                retain: self.retains_will(serial),
+                stored: !self.ends_with_connection(),
                 clean: false,
                 may: None,
                 cancelled: false,
+                accepted: false,
                 promised: false,
                 lost: None,
             })
         })
+    }
+
+    const fn retains_will(&self, serial: u64) -> bool {
+        self.retains_wills && (serial / 3).is_multiple_of(2)
+    }
+
+    /// Whether the session is over when the connection is.
+    fn ends_with_connection(&self) -> bool {
+        // Before 5.0 a clean session is one that ends with its connection.
+        self.stay == Stay::Connection || self.clean && self.version == Version::V3_1_1
     }
 
     /// What it says of itself in CONNECT.
@@ -274,8 +297,7 @@ impl Client {
         self.subscribing.clear();
         self.unsubscribing.clear();
         self.will = None;
-        // Before 5.0 a clean session is one that ends with its connection.
-        if self.stay == Stay::Connection || self.clean && self.version == Version::V3_1_1 {
+        if self.ends_with_connection() {
             self.end_session(oracle);
         }
     }

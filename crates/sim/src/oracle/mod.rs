@@ -5,10 +5,10 @@
 //! may not have happened.
 
 mod delivery;
+mod wills;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::packet::{self, Message};
 use crate::workload::{self, CLIENTS};
 
 /// What was sent as a will.
@@ -17,16 +17,21 @@ pub(crate) struct WillSent {
     pub(crate) client: usize,
     /// In seconds.
     pub(crate) delay: u64,
+    pub(crate) retain: bool,
+    /// Whether it is in the store with its session.
+    pub(crate) stored: bool,
     /// Whether the session has ended, so that the delay has no meaning.
     pub(crate) clean: bool,
     /// Since when it may be published, but for its delay, in milliseconds.
     pub(crate) may: Option<u64>,
     /// Whether the broker knows that it must not be published.
     pub(crate) cancelled: bool,
+    /// Whether CONNACK came for it, so that it is stored.
+    pub(crate) accepted: bool,
     /// Whether somebody must get it, if the connection is lost: CONNACK came, and nothing calls it off.
     pub(crate) promised: bool,
-    /// When it became due: as an event, and after how many crashes.
-    pub(crate) lost: Option<(u64, u32)>,
+    /// When it became due, as an event.
+    pub(crate) lost: Option<u64>,
 }
 
 /// What was published.
@@ -79,6 +84,8 @@ struct Session {
     /// Every filter that it may be or have been subscribed to.
     asked: BTreeMap<String, Asked>,
     granted: BTreeMap<String, Grant>,
+    /// By topic the last retained will that it has got and its publisher's shard has stored.
+    retained_wills: BTreeMap<String, u64>,
     /// What it must get.
     due: BTreeSet<u64>,
     seen: BTreeMap<u64, Seen>,
@@ -102,6 +109,8 @@ pub(crate) struct Oracle {
     events: u64,
     serials: u64,
     crashes: u32,
+    /// When the broker was started last, as an event and in milliseconds.
+    started: (u64, u64),
     published: BTreeMap<u64, Published>,
     wills: BTreeMap<u64, WillSent>,
     /// Wills that were called off, and the broker may not know yet.
@@ -138,6 +147,7 @@ impl Oracle {
             events: 0,
             serials: 0,
             crashes: 0,
+            started: (0, 0),
             published: BTreeMap::new(),
             wills: BTreeMap::new(),
             called_off: BTreeSet::new(),
@@ -166,91 +176,6 @@ impl Oracle {
 
     pub(crate) const fn serial(&self) -> u64 {
         self.serials
-    }
-
-    // Wills.
-
-    pub(crate) fn will(&mut self, will: WillSent) -> u64 {
-        self.serials += 1;
-        self.wills.insert(self.serials, will);
-        self.serials
-    }
-
-    pub(crate) fn will_delay(&self, serial: u64) -> u64 {
-        self.wills.get(&serial).map_or(0, |will| will.delay)
-    }
-
-    /// The connections of a client so far are lost, or the session with them, so that their wills may come.
-    pub(crate) fn wills_are_due(&mut self, client: usize, now: u64, at_once: bool) {
-        let lost = (self.event(), self.crashes);
-        for will in self.wills.values_mut().filter(|will| will.client == client) {
-            will.lost.get_or_insert(lost);
-            will.may.get_or_insert(now);
-            will.clean |= at_once;
-        }
-    }
-
-    /// DISCONNECT was sent, and the will is no longer to be published.
-    pub(crate) fn will_is_called_off(&mut self, serial: u64) {
-        self.called_off.insert(serial);
-        if let Some(will) = self.wills.get_mut(&serial) {
-            will.promised = false;
-        }
-    }
-
-    /// The broker has said that it has the will, with QoS 1 or 2.
-    pub(crate) fn will_is_promised(&mut self, serial: u64) {
-        if let Some(will) = self.wills.get_mut(&serial).filter(|will| will.delay == 0) {
-            will.promised = true;
-        }
-    }
-
-    /// The broker is at rest: wills of connections that were lost since the last crash have been published.
-    fn owe_wills(&mut self) {
-        let crashes = self.crashes;
-        let owed = self.wills.iter_mut().filter(|(_, will)| will.promised);
-        for (serial, will) in owed.filter(|(_, will)| will.lost.is_some_and(|(_, at)| at == crashes)) {
-            will.promised = false;
-            let topic = format!("w/{}", will.client);
-            let lost = will.lost.map_or(0, |(event, _)| event);
-            for session in &mut self.sessions {
-                let mut grants = session.granted.iter().filter(|(filter, _)| matches(filter, &topic));
-                let subscribed = grants.any(|(_, grant)| grant.since < lost && grant.qos > 0);
-                if subscribed && !session.seen.contains_key(serial) {
-                    session.due.insert(*serial);
-                }
-            }
-        }
-    }
-
-    /// A client connects, and the broker may hear of that before it has read an older DISCONNECT.
-    pub(crate) fn may_take_over(&mut self, client: usize) {
-        let wills = &self.wills;
-        self.called_off.retain(|serial| wills.get(serial).is_none_or(|will| will.client != client));
-    }
-
-    fn on_will(&mut self, client: usize, message: &Message, is_new: bool) {
-        let serial = packet::serial(&message.payload);
-        let Some(will) = self.wills.get(&serial) else {
-            return self.fail(format!("client-{client} gets a will that nobody has: {message:?}"));
-        };
-        let delay = if will.clean { 0 } else { will.delay * 1000 };
-        let (cancelled, due) = (will.cancelled, will.may.map(|may| may + delay));
-        if cancelled {
-            self.fail(format!("client-{client} gets a will that was called off: {message:?}"));
-        } else if due.is_none_or(|due| due > self.now) {
-            self.fail(format!("client-{client} gets a will too early (due {due:?}): {message:?}"));
-        }
-        let crashes = self.crashes;
-        let Some(session) = self.sessions.get_mut(client) else { return };
-        session.due.remove(&serial);
-        let seen = session.seen.entry(serial).or_insert_with(|| Seen { crashes, ..Seen::default() });
-        if is_new && !message.dup {
-            seen.others += 1;
-        }
-        if seen.others > 1 + crashes - seen.crashes.min(crashes) {
-            self.fail(format!("client-{client} gets a will again: {message:?}"));
-        }
     }
 
     // Sessions and subscriptions.

@@ -3,4 +3,5 @@
 
 mod past;
 mod seeds;
+mod wills;
 mod worlds;

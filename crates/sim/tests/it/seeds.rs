@@ -1,6 +1,6 @@
 //! Whole runs from seeds: each breaks the broker, its disk and its clients in another way.
 
-use colibri_sim::Plan;
+use colibri_sim::{Plan, WILLS};
 
 /// How many steps a run has.
 const STEPS: usize = 300;
@@ -30,6 +30,12 @@ fn every_promise_outlives_crashes_on_one_shard() {
 #[test]
 fn every_promise_outlives_crashes_on_eight_shards() {
     run(200_000..200_300, Some(8));
+}
+
+#[test]
+fn every_promise_outlives_crashes_with_many_wills() {
+    run(WILLS..WILLS + 400, Some(3));
+    run(WILLS + 400..WILLS + 600, None);
 }
 
 #[test]
