@@ -2,7 +2,6 @@
 //! [v5 MQTT-3.3.2-7]
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::num::NonZeroU16;
 
 use colibri_codec::{OwnedTopicName, TopicName};
@@ -12,7 +11,7 @@ use hashbrown::HashMap;
 #[derive(Debug, Default)]
 pub(crate) struct IncomingAliases {
     /// Indexed by alias - 1; grows with the highest alias set, up to our Topic Alias Maximum.
-    topics: Vec<Option<OwnedTopicName>>,
+    topics: Box<[Option<OwnedTopicName>]>,
 }
 
 impl IncomingAliases {
@@ -20,7 +19,9 @@ impl IncomingAliases {
     pub(crate) fn set(&mut self, alias: NonZeroU16, topic: TopicName<'_>) {
         let index = usize::from(alias.get() - 1);
         if self.topics.len() <= index {
-            self.topics.resize(index + 1, None);
+            let mut topics = core::mem::take(&mut self.topics).into_vec();
+            topics.resize(index + 1, None);
+            self.topics = topics.into_boxed_slice();
         }
         if let Some(slot) = self.topics.get_mut(index)
             && slot.as_ref().map(OwnedTopicName::name) != Some(topic)

@@ -373,6 +373,12 @@ impl<M: Kept> Connection<M> {
         &mut self.session
     }
 
+    /// Gives memory back that is empty now, for a connection that is idle.
+    pub fn give_back(&mut self) {
+        self.session.outgoing.give_back();
+        self.session.received.give_back();
+    }
+
     /// Ends the connection and hands back what outlives it. [v5 MQTT-4.1.0-1] [v3.1.1 MQTT-4.1.0-1]
     pub fn into_session(self) -> Session<M> {
         self.session

@@ -1,5 +1,6 @@
 //! What this end has received and not finished: QoS 2 identifiers, and acknowledgements held back.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -57,6 +58,11 @@ impl PacketIdSet {
         self.length as usize
     }
 
+    /// Gives memory back that is empty.
+    pub(crate) fn give_back(&mut self) {
+        self.words.shrink_to_fit();
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = PacketId> {
         self.words.iter().flat_map(|&(word, bits)| {
             (0..64u16)
@@ -74,7 +80,8 @@ const fn split(id: PacketId) -> (u16, u64) {
 // [v5 MQTT-4.6.0-2] [v5 MQTT-4.6.0-3] [v3.1.1 MQTT-4.6.0-2] [v3.1.1 MQTT-4.6.0-3]
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HeldAcks {
-    queue: VecDeque<HeldAck>,
+    /// There while it holds something.
+    queue: Option<Box<VecDeque<HeldAck>>>,
 }
 
 /// One acknowledgement that is held back.
@@ -89,32 +96,39 @@ pub(crate) struct HeldAck {
 }
 
 impl HeldAcks {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.queue.is_none()
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.queue.len()
+        self.queue.as_ref().map_or(0, |queue| queue.len())
     }
 
     pub(crate) fn push(&mut self, ack: HeldAck) {
-        self.queue.push_back(ack);
+        self.queue.get_or_insert_default().push_back(ack);
     }
 
     /// Whether an acknowledgement for this identifier is held back and not yet known.
     pub(crate) fn is_open(&self, id: PacketId, qos: QoS) -> bool {
-        self.queue.iter().any(|ack| ack.id == id && ack.qos == qos && ack.reason.is_none())
+        let mut all = self.queue.iter().flat_map(|queue| queue.iter());
+        all.any(|ack| ack.id == id && ack.qos == qos && ack.reason.is_none())
     }
 
     /// Notes the outcome of the oldest one under this identifier that is not known yet.
     pub(crate) fn complete(&mut self, id: PacketId, reason: ReasonCode) -> bool {
-        let open = self.queue.iter_mut().find(|ack| ack.id == id && ack.reason.is_none());
+        let mut all = self.queue.iter_mut().flat_map(|queue| queue.iter_mut());
+        let open = all.find(|ack| ack.id == id && ack.reason.is_none());
         open.map(|ack| ack.reason = Some(reason)).is_some()
     }
 
     /// The next one that may leave.
     pub(crate) fn pop_known(&mut self) -> Option<HeldAck> {
-        self.queue.front()?.reason?;
-        self.queue.pop_front()
+        let queue = self.queue.as_mut()?;
+        queue.front()?.reason?;
+        let ack = queue.pop_front();
+        if queue.is_empty() {
+            self.queue = None;
+        }
+        ack
     }
 }

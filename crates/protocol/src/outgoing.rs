@@ -342,6 +342,11 @@ impl<M> Outgoing<M> {
         begun.chain(self.waiting.drain())
     }
 
+    /// Gives memory back that is empty.
+    pub(crate) fn give_back(&mut self) {
+        self.queue.shrink_to_fit();
+    }
+
     fn at(&mut self, place: Place) -> Option<&mut Exchange<M>> {
         match place {
             Place::Aside(index) => self.aside.as_mut()?.exchanges.get_mut(index),

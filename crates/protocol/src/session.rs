@@ -48,12 +48,12 @@ impl<M> Session<M> {
     }
 
     /// How many of the waiting messages count, that is, have a [`Kept::size`].
-    pub const fn waiting_counted(&self) -> usize {
+    pub fn waiting_counted(&self) -> usize {
         self.outgoing.waiting.counted()
     }
 
     /// What the waiting messages weigh in bytes, as [`Kept::size`] says.
-    pub const fn waiting_bytes(&self) -> usize {
+    pub fn waiting_bytes(&self) -> usize {
         self.outgoing.waiting.bytes()
     }
 

@@ -71,6 +71,10 @@ pub(crate) struct Flags {
     pub(crate) sealed: bool,
     /// It is not read until more of its gate has been let through.
     pub(crate) gate_full: bool,
+    /// It is in the list of connections that have something to give back when they become idle.
+    pub(crate) warm: bool,
+    /// It did something since that list was last gone through.
+    pub(crate) busy: bool,
     /// Retained messages are waiting for it, so that later ones wait behind them, even with QoS 0.
     pub(crate) replaying: bool,
 }

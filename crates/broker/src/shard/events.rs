@@ -265,6 +265,7 @@ impl Shard {
             Timer::QueueExpiry { session, stay } => self.on_queue_expiry(session, stay),
             Timer::RetainedExpiry { topic } => self.expire_retained(topic.name()),
             Timer::Accept { listener } => self.accepting.push(listener),
+            Timer::Cool => self.cool(),
             Timer::SysTopics => self.on_sys_topics(),
         }
     }
@@ -292,7 +293,7 @@ impl Shard {
                 self.sessions.get(*session).is_some_and(|s| s.stay == *stay && s.will.is_some())
             }
             Timer::RetainedExpiry { topic } => self.retained.expires(topic.name()) == Some(due),
-            Timer::Accept { .. } | Timer::SysTopics => true,
+            Timer::Accept { .. } | Timer::Cool | Timer::SysTopics => true,
         });
         self.timers = timers;
     }

@@ -12,6 +12,7 @@ mod admission;
 mod asking;
 mod authenticating;
 pub(crate) mod connections;
+mod cooling;
 mod events;
 mod found;
 pub(crate) mod gate;
@@ -51,6 +52,7 @@ use crate::sessions::Sessions;
 use crate::subscriber::{Options, Subscriber};
 use crate::sys_topics::SysTopics;
 use connections::Connections;
+use cooling::Warm;
 use inbox::{Inbox, Links, Operation};
 use journal::Journal;
 use output::Spare;
@@ -100,6 +102,8 @@ pub struct Shard {
     /// What the protocol answers before it is known whether that has to wait for the store.
     pub(crate) answer: Vec<u8>,
     pub(crate) spare: Spare,
+    /// Connections that are or were busy.
+    pub(crate) warm: Warm,
     /// Connections to flush at the end of the turn.
     touched: Vec<u32>,
     /// Connections to flush before more is read.
@@ -170,6 +174,7 @@ impl Shard {
             answer: Vec::new(),
             read_buffer: vec![0; READ_BUFFER_SIZE],
             spare: Spare::default(),
+            warm: Warm::default(),
             touched: Vec::new(),
             overfull: Vec::new(),
             more: Vec::new(),
@@ -218,10 +223,14 @@ impl Shard {
             self.accept(sockets);
         }
         if !self.is_held_up() {
-            for connection in mem::take(&mut self.more) {
+            let mut more = mem::take(&mut self.more);
+            for connection in more.drain(..) {
                 self.read(connection, sockets);
                 self.flush_overfull(sockets);
             }
+            // Those that are to be read again are for the next turn.
+            more.append(&mut self.more);
+            self.more = more;
             for (connection, birth) in adopted {
                 self.begin_adopted(connection, birth, sockets);
             }

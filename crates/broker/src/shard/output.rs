@@ -73,12 +73,15 @@ impl Shard {
             return;
         }
         self.hand_in_turn();
-        for number in mem::take(&mut self.overfull) {
+        let mut overfull = mem::take(&mut self.overfull);
+        for number in overfull.drain(..) {
             if let Some(client) = self.connections.get_mut(number) {
                 client.flags.overfull = false;
                 self.write(number, sockets);
             }
         }
+        overfull.append(&mut self.overfull);
+        self.overfull = overfull;
     }
 
     /// Writes what the turn has for clients, and closes what is to be closed.
@@ -87,6 +90,7 @@ impl Shard {
         for number in touched.drain(..) {
             if let Some(client) = self.connections.get_mut(number) {
                 client.flags.touched = false;
+                self.note_busy(number);
                 self.write(number, sockets);
             }
         }

@@ -43,6 +43,7 @@ impl Shard {
         let filled = matches!(&result, Ok(count) if *count == room.len());
         if let Ok(count @ 1..) = result {
             self.metrics.bytes_received += count as u64;
+            self.note_busy(number);
             // What another shard did before the client sent this comes first. It may have ended this
             // connection, and its number may be that of another one by now.
             self.take_inbox(sockets);

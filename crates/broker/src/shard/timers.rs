@@ -31,6 +31,8 @@ pub(crate) enum Timer {
     RetainedExpiry { topic: OwnedTopicName },
     /// When a listener is tried again from which no connection could be accepted.
     Accept { listener: usize },
+    /// When connections that are idle give back what they needed while they were not.
+    Cool,
     /// When the `$SYS` topics are to be published.
     SysTopics,
 }
