@@ -142,15 +142,24 @@ impl Shard {
     // [v5 MQTT-4.5.0-1] [v3.1.1 MQTT-4.5.0-1]
     pub(crate) fn route_run(&mut self, from: Subscriber, route: &Route, run: &mut Run, bytes: &[u8]) {
         let Some(topic) = route.topic() else { return };
+        // A receiver may be a member too: it gets each message in both roles before the next, and what it is
+        // sent in one is not there for the other.
+        let is_joined = !route.groups.is_empty() && !route.targets.is_empty();
         if !route.groups.is_empty() || route.shards != 0 {
             for index in 0..run.count() {
                 let mut inbound = run.message(index, topic, bytes, from);
+                if is_joined {
+                    self.send_to_each(route.targets.iter(), &mut inbound, route);
+                }
                 self.send_elsewhere(&mut inbound, route);
                 if self.routing.crowded && run.qos > QoS::AtMostOnce {
                     run.packets.truncate(index + 1);
                     break;
                 }
             }
+        }
+        if is_joined {
+            return;
         }
         let bytes = bytes.get(..run.length()).unwrap_or_default();
         for (place, target) in route.targets.iter().enumerate() {
