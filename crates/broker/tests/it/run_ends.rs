@@ -6,7 +6,8 @@ use std::num::NonZeroU16;
 use colibri_broker::QueueFull;
 use colibri_codec::Version::{self, V5};
 use colibri_codec::{Publish, TopicName};
-use colibri_sim::World;
+use colibri_sim::{World, config};
+use colibri_storage::faulty::Faulty;
 
 use crate::VERSIONS;
 use crate::hello::Hello;
@@ -122,15 +123,24 @@ enum Filled {
     AwayMember,
     /// A member that is there and answers nothing.
     SlowMember,
+    /// A subscriber that is there and answers nothing.
+    Slow,
 }
 
 impl Filled {
-    const ALL: [Self; 3] = [Self::Away, Self::AwayMember, Self::SlowMember];
+    const ALL: [Self; 4] = [Self::Away, Self::AwayMember, Self::SlowMember, Self::Slow];
 
     fn enter(self, world: &World, version: Version, qos: u8) -> Option<Peer> {
-        let peer = world.join(&Hello::resume(version, "filled"));
-        peer.subscribe(if matches!(self, Self::Away) { "t" } else { "$share/g/t" }, qos);
-        if matches!(self, Self::SlowMember) {
+        let (lasting, ends) = (Hello::resume(version, "filled"), Hello::new(version, "filled"));
+        let (hello, filter, is_there) = match self {
+            Self::Away => (lasting, "t", false),
+            Self::AwayMember => (lasting, "$share/g/t", false),
+            Self::SlowMember => (lasting, "$share/g/t", true),
+            Self::Slow => (ends, "t", true),
+        };
+        let peer = world.join(&hello);
+        peer.subscribe(filter, qos);
+        if is_there {
             peer.reads(false);
             return Some(peer);
         }
@@ -292,7 +302,7 @@ fn a_subscription_between_two_packets_of_a_write_counts_from_there_to_its_end() 
                 other.iter().for_each(|other| other.subscribe("t", qos));
                 let publisher = publisher(&world, version);
                 // Identifiers of requests that are not those of messages.
-                (0..100).for_each(|_| drop(publisher.next_id()));
+                (0..100).for_each(|_| assert!(publisher.next_id() > 0));
                 publisher.send_bytes(&run(version, qos, 2..6));
                 let subscribe = publisher.ask(&[wish("t", qos)]);
                 publisher.send_bytes(&run(version, qos, 6..10));
@@ -456,5 +466,95 @@ fn a_receiver_whose_session_ended_between_runs_is_no_receiver_any_more() {
             });
             assert_eq!(codes, if qos == 0 { vec![] } else { wanted.collect() });
         }
+    }
+}
+
+#[test]
+fn what_is_acknowledged_of_a_run_longer_than_the_output_budget_arrives_and_the_rest_is_refused() {
+    for version in VERSIONS {
+        for qos in [1, 2] {
+            let world = configured(1, |config| {
+                config.output_budget = 2000;
+                config.queued_messages_maximum = 5;
+            });
+            world.capacity(300);
+            let slow = world.join(&Hello::new(version, "slow"));
+            slow.subscribe("t", qos);
+            slow.reads(false);
+            let publisher = publisher(&world, version);
+            publisher.send_bytes(&run(version, qos, 2..80));
+            let (taken, _) = answered(&publisher);
+            assert!((20..35).contains(&taken.len()), "{taken:?}");
+            slow.reads(true);
+            assert_eq!(numbers(&slow), [vec![1], taken].concat());
+        }
+    }
+}
+
+#[test]
+fn the_messages_of_a_run_that_a_lasting_session_did_not_acknowledge_come_again() {
+    for (shards, version) in everywhere() {
+        for (qos, stored) in [(1, false), (2, false), (1, true), (2, true)] {
+            let world = World::with_store(config(shards), 1, Faulty::new());
+            let receiver = world.join(&Hello::resume(version, "receiver"));
+            receiver.subscribe("t", qos);
+            let publisher = publisher(&world, version);
+            receiver.expect_publish("t", text(1), 0);
+            publisher.send_bytes(&run(version, qos, 2..8));
+            (2..8).for_each(|number| drop(receiver.expect_unanswered("t", text(number), qos)));
+            if stored {
+                world.lose_power(3);
+                world.start();
+            } else {
+                receiver.cut();
+            }
+            let receiver = world.join(&Hello::resume(version, "receiver"));
+            for number in 2..8 {
+                assert!(receiver.expect_publish("t", text(number), qos).dup);
+            }
+            receiver.expect_nothing();
+        }
+    }
+}
+
+#[test]
+fn a_run_with_qos_2_of_a_stored_session_is_known_behind_a_restart() {
+    for (shards, version) in everywhere() {
+        let world = World::with_store(config(shards), 1, Faulty::new());
+        let hello = Hello::resume(version, "publisher");
+        let receiver = world.join(&Hello::new(version, "receiver"));
+        receiver.subscribe("t", 2);
+        let publisher = world.join(&hello);
+        publisher.send_bytes(&[run(version, 0, 1..2), run(version, 2, 2..8)].concat());
+        assert_eq!(answered(&publisher).0, list(2..8));
+        assert_eq!(numbers(&receiver), list(1..8));
+        world.lose_power(5);
+        world.start();
+        let receiver = world.join(&Hello::new(version, "receiver"));
+        receiver.subscribe("t", 2);
+        let publisher = world.join(&hello);
+        publisher.send_bytes(&run(version, 2, 2..8));
+        assert_eq!(answered(&publisher).0, list(2..8));
+        receiver.expect_nothing();
+    }
+}
+
+#[test]
+fn a_run_that_a_member_is_to_get_later_is_acknowledged_when_it_is_stored() {
+    for (shards, version) in everywhere() {
+        let world = World::with_store(config(shards), 1, Faulty::new());
+        let peer = Filled::AwayMember.enter(&world, version, 1);
+        let publisher = publisher(&world, version);
+        world.stall_store(1000);
+        publisher.send_bytes(&run(version, 1, 2..8));
+        world.turns(100);
+        publisher.take_some(usize::MAX);
+        assert!(world.is_stalled());
+        assert_eq!(publisher.pop(), None);
+        world.stall_store(0);
+        assert_eq!(answered(&publisher).0, list(2..8));
+        world.lose_power(7);
+        world.start();
+        assert_eq!(Filled::collect(peer, &world, version), list(2..8));
     }
 }

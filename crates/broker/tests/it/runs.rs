@@ -163,7 +163,9 @@ impl Receiver {
 struct Play {
     world: World,
     way: Way,
+    weather: Weather,
     pieces: Random,
+    asking: Random,
     publisher: Receiver,
     source: Source,
     receivers: Vec<Receiver>,
@@ -265,7 +267,17 @@ impl Play {
         let (topic, qos) = (random.below(2), random.below(3));
         let source =
             Source { version, random, serial: 0, next_id: 0, topic, qos, open: Vec::new(), has_alias: false };
-        Self { world, way, pieces: Random::new(!seed), publisher, source, receivers, fillers: 0 }
+        Self {
+            world,
+            way,
+            weather,
+            pieces: Random::new(!seed),
+            asking: Random::new(seed + 1),
+            publisher,
+            source,
+            receivers,
+            fillers: 0,
+        }
     }
 
     fn send(&mut self, count: usize) {
@@ -298,6 +310,17 @@ impl Play {
         self.world.run();
     }
 
+    /// Somebody asks for what is retained, which comes to it while the next packets do.
+    fn subscribe_again(&mut self) {
+        let which = self.asking.below(2 * self.receivers.len());
+        let receiver = self.receivers.get(which).and_then(|receiver| receiver.peer.as_ref());
+        if self.weather == Weather::Rough
+            && let Some(peer) = receiver
+        {
+            peer.ask(&[wish("t/#", 1)]);
+        }
+    }
+
     /// Lets everybody read and answer until nothing moves.
     fn settle(&mut self) {
         loop {
@@ -310,6 +333,7 @@ impl Play {
 
     fn go(mut self) -> Outcome {
         for count in [60, 1, 60] {
+            self.subscribe_again();
             self.send(count);
             self.publisher.take();
             self.settle();
