@@ -174,7 +174,10 @@ fn what_is_acknowledged_of_a_run_that_fills_a_queue_arrives_and_the_rest_is_refu
                 taken.extend(of_these);
                 refused.extend(not);
             }
-            assert!((10..20).contains(&taken.len()), "{name}: {taken:?}");
+            // Another shard's queue is known to be full when it has said so.
+            let room = if peer.is_some() { 3 + 10 } else { 10 };
+            let is_exact = shards == 1 && taken.len() == room;
+            assert!(is_exact || shards > 1 && (room..room + 10).contains(&taken.len()), "{name}: {taken:?}");
             assert_eq!(taken, list(2..2 + u16::try_from(taken.len()).unwrap()), "{name}");
             if version == V5 {
                 assert_eq!(refused, list(*taken.last().unwrap() + 1..40), "{name}");

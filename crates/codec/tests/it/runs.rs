@@ -218,7 +218,7 @@ proptest! {
             }
             if plain {
                 *publish = Publish { dup: false, retain: false, properties: Properties::EMPTY, ..*publish };
-                publish.topic = publish.topic.or(TopicName::new(TOPIC).ok());
+                publish.topic = publish.topic.or_else(|| TopicName::new(TOPIC).ok());
             }
         }
         let input = encode(&packet, version).unwrap();

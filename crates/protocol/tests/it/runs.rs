@@ -394,3 +394,27 @@ fn a_run_is_life_and_what_answers_it_puts_the_next_ping_off() {
         assert_eq!(due(&side), Some(Time::from_millis(13_000)));
     }
 }
+
+#[test]
+fn a_connection_that_is_closed_takes_and_sends_no_run() {
+    // [v5 MQTT-3.14.4-1] [v3.1.1 MQTT-3.14.4-2]
+    for (role, version) in crate::both_ends() {
+        let mut side = Side { raw: Raw::open(role, version), takes_runs: true };
+        side.send_run(QoS::AtLeastOnce, &[1], usize::MAX);
+        side.take_in(&[0x41, 2, 0, 1]);
+        assert_eq!(side.raw.state(), State::Closed);
+        side.raw.discard();
+        for qos in QoS::ALL {
+            assert_eq!(side.send_run(qos, &[1, 2], usize::MAX), 0);
+            side.with(|connection, out, now| {
+                assert!(!connection.takes_run(qos));
+                connection.acknowledge_run(qos, [id(1)].into_iter(), now, out);
+            });
+        }
+        assert_eq!(side.raw.end.connection.may_send(), 0);
+        for ack in [[0x40, 2, 0, 1], [0x50, 2, 0, 1], [0x62, 2, 0, 1], [0x70, 2, 0, 1]] {
+            assert_eq!(side.take_run(&ack), 0);
+        }
+        side.raw.expect("");
+    }
+}
