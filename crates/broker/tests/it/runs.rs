@@ -429,7 +429,7 @@ fn seeds(count: u64) -> u64 {
 #[test]
 fn runs_fare_as_the_same_packets_that_are_no_runs() {
     for seed in 0..seeds(400) {
-        let (shards, stored) = (1 + seed as usize % 2, seed % 4 > 1);
+        let (shards, stored) = (1 + usize::from(seed % 2 == 1), seed % 4 > 1);
         let whole = play(seed, shards, stored, Weather::Rough, Way::Whole);
         let long = play(seed, shards, stored, Weather::Rough, Way::Long);
         let name = format!("seed {seed}, {shards} shards, stored {stored}");
@@ -441,7 +441,7 @@ fn runs_fare_as_the_same_packets_that_are_no_runs() {
 #[test]
 fn it_does_not_matter_where_a_stream_is_cut() {
     for seed in 0..seeds(150) {
-        let (shards, stored) = (1 + seed as usize % 2, seed % 4 > 1);
+        let (shards, stored) = (1 + usize::from(seed % 2 == 1), seed % 4 > 1);
         let each = in_order(&play(seed, shards, stored, Weather::Calm, Way::Each));
         for way in [Way::Whole, Way::Cut, Way::Long] {
             let got = in_order(&play(seed, shards, stored, Weather::Calm, way));
