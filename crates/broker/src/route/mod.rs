@@ -129,6 +129,12 @@ impl Route {
         self.shards
     }
 
+    /// Whether there are sessions and groups. A receiver may be both: it gets each message in both roles
+    /// before the next, and what it is sent in one is not there for the other.
+    fn has_both(&self) -> bool {
+        !self.groups.is_empty() && !self.targets.is_empty()
+    }
+
     fn is_empty(&self) -> bool {
         self.targets.is_empty() && self.groups.is_empty() && self.shards == 0
     }

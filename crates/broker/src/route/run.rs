@@ -149,6 +149,9 @@ impl Shard {
         if !route.groups.is_empty() || route.shards != 0 {
             self.send_run_elsewhere(from, route, run, bytes);
         }
+        if route.has_both() {
+            return;
+        }
         let bytes = bytes.get(..run.length()).unwrap_or_default();
         for (place, target) in route.targets.iter().enumerate() {
             let sent = self.send_run(target, run, bytes);
@@ -168,8 +171,8 @@ impl Shard {
         }
     }
 
-    /// Sends the messages of a run to what is not a session here: shared groups, other shards. The run is cut
-    /// where a queue becomes full.
+    /// Sends the messages of a run to what is not a session here: shared groups, other shards; and to the
+    /// sessions too, if the route has both them and groups. The run is cut where a queue becomes full.
     fn send_run_elsewhere(&mut self, from: Subscriber, route: &Route, run: &mut Run, bytes: &[u8]) {
         let Some(topic) = route.kept_topic() else { return };
         run.chosen.clear();
@@ -181,6 +184,9 @@ impl Shard {
         let mut sent_so = None;
         for index in 0..count {
             let mut inbound = run.message(index, topic, bytes, from);
+            if route.has_both() {
+                self.send_to_each(route.targets.iter(), &mut inbound, route);
+            }
             let chosen = run.chosen.iter().skip(index).step_by(count);
             for (group, &(member, options)) in route.groups.iter().zip(chosen) {
                 // What goes along is the same as long as the group and the identifier are.

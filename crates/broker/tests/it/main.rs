@@ -16,6 +16,8 @@ mod peer;
 mod races;
 mod restart;
 mod retained;
+mod run_ends;
+mod runs;
 mod sessions;
 mod shared;
 mod subscriptions;

@@ -5,6 +5,7 @@ mod dump;
 mod frames;
 mod properties;
 mod refusals;
+mod runs;
 mod slices;
 mod strategies;
 mod vectors;

@@ -23,6 +23,7 @@ mod quota;
 mod raw;
 mod refused;
 mod resume;
+mod runs;
 mod size;
 mod written;
 
