@@ -29,6 +29,7 @@ mod spilled;
 mod subscriber;
 mod subscription_list;
 mod sys_topics;
+mod totals;
 
 pub use authentication::{Authenticator, Claim, Exchange, Reply};
 pub use config::{Config, Durability, QueueFull, SHARDS_MAX, ServerReference};

@@ -41,10 +41,22 @@ metrics! {
     bytes_sent
     /// QoS 0 messages that were not sent because their receiver reads too slowly.
     dropped_slow
+    /// Messages that wait in memory for their receivers.
+    queued_messages
+    /// What these weigh in bytes.
+    queued_bytes
     /// Messages that were not kept because their receiver's queue was full.
     dropped_queue_full
     /// Messages that were refused because a receiver's queue was full.
     refused_queue_full
+    /// Messages that were not kept because too many wait in memory for all receivers together.
+    dropped_queued_total
+    /// Messages that were refused for the same reason.
+    refused_queued_total
+    /// Messages that were not kept because too many wait in the store alone for all receivers together.
+    dropped_stored_total
+    /// Messages that were refused for the same reason.
+    refused_stored_total
     /// Messages that were not retained because those that are weigh too much.
     refused_retained
     /// Messages that were not sent because their receiver takes no packet of that size.
@@ -57,6 +69,8 @@ metrics! {
     unreadable_rows
     /// Waiting messages that are in the store alone.
     spilled_messages
+    /// What these weigh in bytes.
+    spilled_bytes
     /// Connections that the system could not hand over, for want of file descriptors for instance.
     accept_errors
     /// Connections that were closed because the client broke the protocol.

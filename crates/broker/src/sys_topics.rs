@@ -29,13 +29,17 @@ impl SysTopics {
 impl Shard {
     /// What this shard has counted.
     pub(crate) fn measure(&self) -> Metrics {
+        let queued = self.queued.own();
         Metrics {
             connections: self.connections.len() as u64,
             sessions: self.sessions.len() as u64,
             subscriptions: self.sessions.subscriptions() as u64,
             retained_messages: self.retained.len() as u64,
             retained_bytes: self.retained.bytes() as u64,
-            spilled_messages: self.sessions.spilled() as u64,
+            queued_messages: queued.memory.messages as u64,
+            queued_bytes: queued.memory.bytes as u64,
+            spilled_messages: queued.store.messages as u64,
+            spilled_bytes: queued.store.bytes as u64,
             ..self.metrics
         }
     }

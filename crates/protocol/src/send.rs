@@ -179,6 +179,11 @@ impl<M: Kept> Connection<M> {
         !self.session.outgoing.waiting.is_empty() || self.session.outgoing.has_resends()
     }
 
+    /// Whether a message with QoS 1 or 2 that came now would have to wait, for others or for quota.
+    pub fn has_to_wait(&self) -> bool {
+        self.state != State::Open || self.has_backlog() || self.send_quota.is_used_up()
+    }
+
     /// Whether a message of this QoS has to wait behind others. Those of QoS 0 do not wait for quota, but
     /// keep their order.
     // [v5 MQTT-4.6.0-5] [v5 MQTT-4.6.0-6] [v3.1.1 MQTT-4.6.0-5] [v3.1.1 MQTT-4.6.0-6]

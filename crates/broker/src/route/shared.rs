@@ -14,6 +14,7 @@ use crate::message::{Inbound, Message};
 use crate::shard::Shard;
 use crate::shard::inbox::Operation;
 use crate::subscriber::{Options, Subscriber};
+use crate::totals::Limit;
 
 impl Shard {
     /// Sends a message to the member whose turn it is; those that are connected and have room come first.
@@ -35,16 +36,27 @@ impl Shard {
         }
     }
 
-    /// Whether some member of a group has room, as far as is known here.
-    pub(crate) fn group_has_room(&self, id: &GroupId) -> bool {
-        let Some(group) = self.tree.group_by_id(id) else { return true };
-        group.members().any(|(member, options)| options.qos() == QoS::AtMostOnce || self.has_room(member))
+    /// The limit that leaves no room for a message to any member of a group, as far as is known here.
+    pub(crate) fn full_for_group(&self, id: &GroupId) -> Option<Limit> {
+        let group = self.tree.group_by_id(id)?;
+        let mut full = None;
+        for (member, options) in group.members() {
+            if options.qos() == QoS::AtMostOnce {
+                return None;
+            }
+            full = Some(self.full_for_member(member)?);
+        }
+        full
     }
 
     /// Whether a member's queue has room, as far as is known here.
     fn has_room(&self, member: Subscriber) -> bool {
+        self.full_for_member(member).is_none()
+    }
+
+    fn full_for_member(&self, member: Subscriber) -> Option<Limit> {
         let own = member.session_number().filter(|_| member.shard_number() == self.number);
-        !own.is_some_and(|session| self.is_full(session))
+        own.and_then(|session| self.full(session, false))
     }
 
     /// Sends a message to a member of a group that is a session here.

@@ -21,6 +21,7 @@ use crate::message::Message;
 use crate::metrics::Metrics;
 use crate::route::retained::Answer;
 use crate::subscriber::{Options, Subscriber};
+use crate::totals::Limit;
 
 /// How many operations may wait in an inbox before its senders stop reading from their clients. Chosen
 /// as some turns' worth of small messages; more would only be a longer queue.
@@ -55,7 +56,7 @@ pub(crate) enum Operation {
     /// The sender has a message for subscribers of the receiver, which has a full queue: is it one of theirs?
     AskRoom { connection: u32, birth: u32, message: Arc<Message> },
     /// The answer.
-    Room { connection: u32, birth: u32, full: bool },
+    Room { connection: u32, birth: u32, full: Option<Limit> },
     /// An authenticator has answered a step of the receiver's own.
     Verdict { connection: u32, birth: u32, verdict: Verdict },
     /// Shard 0 wants to know what the receiver has counted.
@@ -180,6 +181,13 @@ impl Links {
         } else {
             self.crowded.fetch_and(!bit, Ordering::AcqRel);
         }
+    }
+
+    /// Makes the others ask every shard, as the queues of all sessions together are full.
+    pub(crate) fn set_all_crowded(&self) {
+        let shards = self.inboxes.len();
+        let all = if shards < 64 { (1 << shards) - 1 } else { u64::MAX };
+        self.crowded.fetch_or(all, Ordering::AcqRel);
     }
 
     pub(crate) fn send(&mut self, shard: u8, operation: Operation) {

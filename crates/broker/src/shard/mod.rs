@@ -49,6 +49,7 @@ use crate::route::{Routing, interest::Interests};
 use crate::sessions::Sessions;
 use crate::subscriber::{Options, Subscriber};
 use crate::sys_topics::SysTopics;
+use crate::totals::{Queued, Totals};
 use connections::Connections;
 use inbox::{Inbox, Links, Operation};
 use journal::Journal;
@@ -85,6 +86,7 @@ pub struct Shard {
     pub(crate) retained: Retained,
     pub(crate) timers: Timers,
     pub(crate) links: Links,
+    pub(crate) queued: Queued,
     pub(crate) metrics: Metrics,
     pub(crate) sys_topics: SysTopics,
     pub(crate) routing: Routing,
@@ -137,14 +139,19 @@ impl Shard {
     ) -> (Vec<Self>, Stopper) {
         let inboxes: Vec<Arc<Inbox>> = wakes.into_iter().map(|wake| Arc::new(Inbox::new(wake))).collect();
         let crowded = Arc::new(AtomicU64::new(0));
+        let totals = Arc::new(Totals::default());
         let links = (0u8..)
             .zip(&inboxes)
             .map(|(number, _)| (number, Links::new(number, inboxes.clone(), Arc::clone(&crowded))));
-        let shards = links.map(|(number, links)| Self::new(number, Arc::clone(config), links, now)).collect();
+        let shards = links.map(|(number, links)| {
+            let queued = Queued::new(Arc::clone(&totals), config);
+            Self::new(number, Arc::clone(config), links, queued, now)
+        });
+        let shards = shards.collect();
         (shards, Stopper::new(inboxes))
     }
 
-    fn new(number: u8, config: Arc<Config>, links: Links, now: Time) -> Self {
+    fn new(number: u8, config: Arc<Config>, links: Links, queued: Queued, now: Time) -> Self {
         let seed = config.seed;
         let shards = links.count();
         let mut shard = Self {
@@ -158,6 +165,7 @@ impl Shard {
             retained: Retained::new(seed, shards),
             timers: Timers::default(),
             links,
+            queued,
             metrics: Metrics::default(),
             sys_topics: SysTopics::new(shards),
             placement: Placement::new(seed, shards),
@@ -188,6 +196,7 @@ impl Shard {
     /// One turn: `ready` has what has become ready since the last one.
     pub fn step(&mut self, now: Time, ready: &[Ready], sockets: &mut dyn Sockets) -> Next {
         self.now = now;
+        self.look_at_totals();
         let adopted = mem::take(&mut self.adopted);
         self.take_inbox(sockets);
         if mem::take(&mut self.overdue) {
@@ -238,6 +247,7 @@ impl Shard {
             // What waited has been sent, and some of it must not leave before the store knows.
             self.hand_in_turn();
         }
+        self.tell_totals();
         self.next()
     }
 
