@@ -101,7 +101,7 @@ impl Levels {
         }
     }
 
-    const fn plus(self, other: Self) -> Self {
+    pub(crate) const fn plus(self, other: Self) -> Self {
         Self { memory: self.memory.plus(other.memory), store: self.store.plus(other.store) }
     }
 

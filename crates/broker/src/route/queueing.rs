@@ -165,7 +165,13 @@ impl Shard {
         }
     }
 
-    /// The same for the session of a connection, if something waits or did.
+    /// What waits for all sessions here, summed up; that of [`Queued::own`](crate::totals::Queued::own)
+    /// between two turns.
+    pub(crate) fn recount(&self) -> Levels {
+        self.sessions.numbers().fold(Levels::default(), |sum, number| sum.plus(self.levels(number)))
+    }
+
+    /// Counts the queue of a connection's session anew, if something waits or did.
     pub(crate) fn count_queue_of(&mut self, connection: u32) {
         let Some(client) = self.connections.get(connection) else { return };
         let Some(number) = client.session else { return };

@@ -360,6 +360,8 @@ impl Shard {
                 self.links.send(from, Operation::MetricsAnswer(metrics));
             }
             Operation::MetricsAnswer(metrics) => self.on_metrics(*metrics),
+            // Who does not wait for the answer any more needs none.
+            Operation::Measure(answer) => answer.send(self.measure()).unwrap_or_default(),
         }
     }
 

@@ -9,6 +9,7 @@ use std::fmt;
 use std::mem;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use colibri_codec::OwnedTopicFilter;
@@ -63,6 +64,8 @@ pub(crate) enum Operation {
     MetricsQuery,
     /// The answer.
     MetricsAnswer(Box<Metrics>),
+    /// Another thread wants to know the same.
+    Measure(Sender<Metrics>),
 }
 
 /// What one shard sends another in one turn.

@@ -18,6 +18,8 @@ use std::sync::Arc;
 use colibri_storage::Batch;
 
 use crate::scribe::{Request, Requests};
+use crate::store_gauge::StoreGauge;
+
 /// The number of a turn that has something to store; counts up in each shard.
 pub(crate) type Ticket = u64;
 
@@ -161,6 +163,16 @@ impl Journal {
     /// Whether the store takes changes.
     pub(crate) fn is_healthy(&self) -> bool {
         self.requests.as_ref().is_none_or(|requests| requests.is_healthy())
+    }
+
+    /// The figures of the store, if there is one.
+    pub(crate) fn gauge(&self) -> Option<&StoreGauge> {
+        self.requests.as_ref().map(|requests| requests.gauge())
+    }
+
+    /// What was handed in and is not there yet, in bytes.
+    pub(crate) const fn waiting_bytes(&self) -> usize {
+        self.open_bytes
     }
 
     /// Whether so much waits for the store that nothing more should be read from clients.

@@ -274,6 +274,7 @@ impl Shard {
 
     /// What this shard has counted, as the `$SYS` topics have it of all.
     pub fn metrics(&self) -> Metrics {
+        debug_assert_eq!(self.queued.own(), self.recount());
         self.measure()
     }
 

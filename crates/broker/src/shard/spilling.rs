@@ -19,6 +19,9 @@ const FETCH_MESSAGES: usize = 500;
 const FETCH_BYTES: usize = 1 << 20;
 /// More is read when fewer messages than this wait in memory.
 const FETCH_BELOW: usize = FETCH_MESSAGES / 2;
+/// How many are read for a client that has none left when memory has no room: so many that it goes on, and not
+/// more than all clients together may have.
+const FETCH_WHEN_FULL: usize = 8;
 
 impl Shard {
     /// Whether a waiting message of a stored session need not be in memory.
@@ -73,16 +76,21 @@ impl Shard {
     /// Reads more of what is in the store alone, if its client will soon have taken what is in memory.
     pub(crate) fn fetch_spilled(&mut self, number: u32) {
         let waiting = self.queue_of(number).map_or(0, Session::waiting);
+        let (below, most) = if self.queued.is_full(Pool::Memory) {
+            (1, FETCH_WHEN_FULL)
+        } else {
+            (FETCH_BELOW, FETCH_MESSAGES)
+        };
         let now = self.now;
         let Some(session) = self.sessions.get_mut(number) else { return };
         let storage = session.storage;
         let Some(spilled) = &mut session.spilled else { return };
-        if spilled.asked > 0 || waiting >= FETCH_BELOW || session.connection.is_none() {
+        if spilled.asked > 0 || waiting >= below || session.connection.is_none() {
             return;
         }
         let expired = spilled.take_expired(now);
         let (mut rows, mut bytes) = (Vec::new(), 0);
-        for row in spilled.iter().take(FETCH_MESSAGES) {
+        for row in spilled.iter().take(most) {
             bytes += row.size as usize;
             if bytes > FETCH_BYTES && !rows.is_empty() {
                 break;

@@ -19,6 +19,7 @@ mod sessions;
 mod shared;
 mod subscriptions;
 mod tcp;
+mod totals;
 mod wills;
 mod world;
 
