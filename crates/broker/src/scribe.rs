@@ -425,3 +425,90 @@ fn merge(group: &mut Batch, batch: Batch) {
         group.merge(&batch);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+
+    use colibri_storage::memory::Memory;
+    use colibri_storage::{Rows, Visit};
+
+    use super::*;
+    use crate::metrics::Metrics;
+
+    /// A store that takes some milliseconds of a clock to write.
+    struct Slow {
+        inner: Memory,
+        clock: Arc<AtomicU64>,
+        takes: u64,
+    }
+
+    impl Store for Slow {
+        fn commit(&mut self, batch: &Batch, sync: bool) -> Result<(), StoreError> {
+            self.clock.fetch_add(self.takes, Ordering::Relaxed);
+            self.takes /= 2;
+            self.inner.commit(batch, sync)
+        }
+
+        fn sync(&mut self) -> Result<(), StoreError> {
+            self.clock.fetch_add(1, Ordering::Relaxed);
+            self.inner.sync()
+        }
+
+        fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+            self.inner.get(table, key)
+        }
+
+        fn scan(&self, table: Table, rows: Rows<'_>, visit: &mut Visit<'_>) -> Result<(), StoreError> {
+            self.inner.scan(table, rows, visit)
+        }
+
+        fn size(&self) -> Option<u64> {
+            self.inner.size()
+        }
+
+        fn rows(&self, table: Table) -> Option<u64> {
+            self.inner.rows(table)
+        }
+    }
+
+    fn figures(durability: Durability, commits: u64) -> Metrics {
+        let clock = Arc::new(AtomicU64::new(0));
+        let store = Slow { inner: Memory::new(), clock: Arc::clone(&clock), takes: 80 };
+        let requests = Arc::new(Requests::new(Box::new(|| {})));
+        let inboxes = vec![Arc::new(Inbox::new(Box::new(|| {})))];
+        let report = Box::new(|_: Report<'_>| {});
+        let scribe = Scribe::new(Arc::clone(&requests), Box::new(store), inboxes, durability, report);
+        let clock = Arc::clone(&clock);
+        let mut scribe =
+            scribe.with_clock(Box::new(move || Duration::from_millis(clock.load(Ordering::Relaxed))));
+        let mut now = Time::default();
+        for ticket in 1..=commits {
+            let mut batch = Batch::new();
+            batch.insert(Table::Queue, &queue_key(1, ticket), b"x");
+            requests.push(Request::Commit { shard: 0, ticket, batch });
+            scribe.turn(now);
+            now = now + Duration::from_millis(10);
+        }
+        let mut metrics = Metrics::default();
+        requests.gauge().add_to(&mut metrics, now);
+        metrics
+    }
+
+    #[test]
+    fn the_time_that_the_disk_takes_is_measured_by_the_clock_that_is_given() {
+        let metrics = figures(Durability::Sync, 3);
+        assert_eq!((metrics.store_commits, metrics.store_syncs, metrics.store_messages_total), (3, 3, 3));
+        assert_eq!((metrics.store_rows, metrics.store_messages), (3, 3));
+        assert_eq!((metrics.store_sync_micros, metrics.store_sync_micros_maximum), (20_000, 80_000));
+    }
+
+    #[test]
+    fn only_what_waits_for_the_disk_counts_as_a_sync() {
+        let metrics = figures(Durability::None, 3);
+        assert_eq!((metrics.store_commits, metrics.store_syncs, metrics.store_sync_micros), (3, 0, 0));
+        let metrics = figures(Durability::Periodic(Duration::from_millis(20)), 5);
+        assert_eq!((metrics.store_commits, metrics.store_syncs), (5, 1));
+        assert_eq!((metrics.store_sync_micros, metrics.store_sync_micros_maximum), (1000, 1000));
+    }
+}

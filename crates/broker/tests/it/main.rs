@@ -7,6 +7,7 @@ mod authentication;
 mod connecting;
 mod elsewhere;
 mod expiry;
+mod figures;
 mod hello;
 mod oracle;
 mod overload;
