@@ -504,6 +504,41 @@ mod tests {
     }
 
     #[test]
+    fn a_full_disk_is_reported_once_when_it_begins_and_once_when_it_ends() {
+        let store = colibri_storage::faulty::Faulty::new();
+        let requests = Arc::new(Requests::new(Box::new(|| {})));
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&lines);
+        let report = Box::new(move |report: Report<'_>| {
+            told.lock().unwrap_or_else(PoisonError::into_inner).push(match report {
+                Report::Failed(StoreError::Full { .. }) => "full",
+                Report::Healed => "healed",
+                Report::Failed(_) | Report::Unreadable(_) => "other",
+            });
+        });
+        let inboxes = vec![Arc::new(Inbox::new(Box::new(|| {})))];
+        let mut scribe =
+            Scribe::new(Arc::clone(&requests), Box::new(store.clone()), inboxes, Durability::Sync, report);
+        let mut ticket = 0;
+        let mut turns = |count: u64| {
+            for _ in 0..count {
+                ticket += 1;
+                let mut batch = Batch::new();
+                batch.insert(Table::Queue, &queue_key(1, ticket), b"x");
+                requests.push(Request::Commit { shard: 0, ticket, batch });
+                scribe.turn(Time::from_millis(ticket * 400));
+            }
+        };
+        for capacity in [Some(20), None, Some(0), None] {
+            store.set_capacity(capacity);
+            turns(10);
+        }
+        let lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(*lines, ["full", "healed", "full", "healed"]);
+        assert_eq!(store.rows(Table::Queue), Some(40));
+    }
+
+    #[test]
     fn only_what_waits_for_the_disk_counts_as_a_sync() {
         let metrics = figures(Durability::None, 3);
         assert_eq!((metrics.store_commits, metrics.store_syncs, metrics.store_sync_micros), (3, 0, 0));

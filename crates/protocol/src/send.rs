@@ -102,6 +102,18 @@ impl<M: Kept> Connection<M> {
         Sent::Written(Some(id))
     }
 
+    /// Says whether the driver may take back what is written from now on, with [`Connection::take_back`]:
+    /// messages that expire get no topic alias then.
+    pub const fn set_takes_back(&mut self, takes_back: bool) {
+        self.takes_back = takes_back;
+    }
+
+    /// Ends the exchange of a message that was written and has not left, and hands back what was kept: it
+    /// counts as never sent, so that it may still expire. [v5 MQTT-3.3.2-5]
+    pub fn take_back(&mut self, id: PacketId) -> Option<M> {
+        self.finish_exchange(id)
+    }
+
     /// Whether messages may be written once for this and other receivers: it has no topic aliases.
     pub const fn takes_encoded(&self) -> bool {
         self.outgoing_aliases.is_none()
@@ -233,7 +245,9 @@ impl<M: Kept> Connection<M> {
         if self.role == Role::Client && !self.server_takes(publication) {
             return Sent::NotSupported;
         }
-        let aliases = self.outgoing_aliases.as_ref();
+        // What a driver may take back must not be what gives an alias its meaning.
+        let is_plain = self.takes_back && publication.expires.is_some();
+        let aliases = self.outgoing_aliases.as_ref().filter(|_| !is_plain);
         let mut alias = aliases.map_or(AliasUse::None, |aliases| aliases.look_up(publication.topic));
         let mut list = PropertyList::default();
         list.fill(publication, alias, self.version, now);

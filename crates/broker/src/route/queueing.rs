@@ -206,7 +206,7 @@ impl Shard {
         let Some(client) = session.connection.and_then(|connection| self.connections.get(connection)) else {
             return true;
         };
-        let is_slow = client.pending() > self.config.output_budget;
+        let is_slow = client.pending() + client.gated() > self.config.output_budget;
         let is_held = client.flags.replaying || client.flags.sealed || session.spilled.is_some();
         is_slow || is_held || client.protocol.has_to_wait()
     }

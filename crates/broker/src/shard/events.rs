@@ -128,6 +128,9 @@ impl Shard {
             self.record_received(number, id);
         }
         self.journal.set_place(Place::Main);
+        if matches!(outcome, Outcome::Refused(_)) && !self.journal.is_healthy() {
+            self.rest(number);
+        }
         let after = (self.journal.changes() != changes).then(|| self.journal.ticket());
         self.answer_publish(number, delivery, outcome, after);
     }
@@ -265,6 +268,7 @@ impl Shard {
             }
             Timer::QueueExpiry { session, stay } => self.on_queue_expiry(session, stay),
             Timer::RetainedExpiry { topic } => self.expire_retained(topic.name()),
+            Timer::Rest { connection, birth } => self.end_rest(connection, birth),
             Timer::Accept { listener } => self.accepting.push(listener),
             Timer::SysTopics => self.on_sys_topics(),
         }
@@ -283,6 +287,7 @@ impl Shard {
             }
             Timer::Connect { connection, birth }
             | Timer::KeepAlive { connection, birth }
+            | Timer::Rest { connection, birth }
             | Timer::Authentication { connection, birth } => {
                 self.connections.born(*connection, *birth).is_some()
             }
@@ -396,7 +401,9 @@ fn refusal(reason: ReasonCode) -> &'static str {
     match reason {
         ReasonCode::NotAuthorized => "topics below $SYS are the server's own",
         ReasonCode::TopicNameInvalid => "the topic has more levels than this server allows",
-        ReasonCode::QuotaExceeded => "a receiver's queue is full, or there is no room for retained messages",
+        ReasonCode::QuotaExceeded => {
+            "a queue is full, or there is no room for retained messages or on the disk"
+        }
         ReasonCode::PayloadFormatInvalid => "the payload is said to be UTF-8 and is not",
         other => other.name(),
     }

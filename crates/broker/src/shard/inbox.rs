@@ -86,6 +86,8 @@ pub(crate) struct Inbox {
     retained_bytes: AtomicUsize,
     /// How many sessions of its owner are stored.
     stored_sessions: AtomicUsize,
+    /// Whether the store is so far behind with what its owner has handed in that it had better get no more.
+    behind: AtomicBool,
     /// Whether the broker is to stop.
     stop: AtomicBool,
     wake: Box<dyn Fn() + Send + Sync>,
@@ -99,6 +101,7 @@ impl Inbox {
             waiting: AtomicUsize::new(0),
             retained_bytes: AtomicUsize::new(0),
             stored_sessions: AtomicUsize::new(0),
+            behind: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             wake,
         }
@@ -135,7 +138,7 @@ impl Inbox {
 
     /// Whether its owner is behind, so that senders had better slow down.
     pub(crate) fn is_full(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) >= OPERATIONS_MAX
+        self.waiting.load(Ordering::Relaxed) >= OPERATIONS_MAX || self.behind.load(Ordering::Relaxed)
     }
 
     pub(crate) fn stop(&self) {
@@ -251,6 +254,14 @@ impl Links {
     pub(crate) fn stores_sessions(&self, shard: u8) -> bool {
         let inbox = self.inboxes.get(usize::from(shard));
         inbox.is_some_and(|inbox| inbox.stored_sessions.load(Ordering::Acquire) > 0)
+    }
+
+    /// Tells the others whether the store is behind with what this shard has handed in.
+    pub(crate) fn set_behind(&self, behind: bool) {
+        // Nearly always it is as before, and then nobody's memory is written to.
+        if let Some(inbox) = self.inbox().filter(|inbox| inbox.behind.load(Ordering::Relaxed) != behind) {
+            inbox.behind.store(behind, Ordering::Relaxed);
+        }
     }
 
     /// Tells the others how many sessions here are stored.

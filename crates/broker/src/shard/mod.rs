@@ -226,10 +226,7 @@ impl Shard {
             self.accept(sockets);
         }
         if !self.is_held_up() {
-            for connection in mem::take(&mut self.more) {
-                self.read(connection, sockets);
-                self.flush_overfull(sockets);
-            }
+            self.read_all(sockets);
             for (connection, birth) in adopted {
                 self.begin_adopted(connection, birth, sockets);
             }
@@ -248,7 +245,24 @@ impl Shard {
             self.hand_in_turn();
         }
         self.tell_totals();
+        self.links.set_behind(self.journal.is_behind());
         self.next()
+    }
+
+    /// Reads all connections that may have something, until there is too much for the store.
+    fn read_all(&mut self, sockets: &mut dyn Sockets) {
+        let mut connections = mem::take(&mut self.more).into_iter();
+        for connection in connections.by_ref() {
+            self.read(connection, sockets);
+            self.flush_overfull(sockets);
+            if self.journal.is_behind() {
+                break;
+            }
+        }
+        // Those that were not read come first the next time.
+        let again = mem::take(&mut self.more);
+        self.more = connections.collect();
+        self.more.extend(again);
     }
 
     /// Hands over what there is for the store and for other shards. It comes before anything is written to

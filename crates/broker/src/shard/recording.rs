@@ -357,8 +357,7 @@ impl Shard {
         let (now, epoch) = (self.now, self.epoch);
         let stays_behind = self.stays_behind_gate(number);
         let Some(client) = self.connections.get_mut(number) else { return };
-        let behind = client.gate.as_ref().map_or(0, |gate| gate.len());
-        let room = self.config.output_budget.saturating_sub(client.pending() + behind);
+        let room = self.config.output_budget.saturating_sub(client.pending() + client.gated());
         if room == 0 || !client.protocol.has_backlog() {
             return;
         }
@@ -367,10 +366,13 @@ impl Shard {
         // Nor may what is retained overtake the SUBACK that it comes with.
         let mut gated = client.gate.is_some() && client.flags.replaying || stays_behind;
         let (journal, metrics) = (&mut self.journal, &mut self.metrics);
+        let mut expires = None;
+        client.protocol.set_takes_back(true);
         client.protocol.pump_watched(room, now, &mut answer, |pumped| match pumped {
             Pumped::Begun(delivery, id) => {
                 metrics.publishes_sent += 1;
                 gated |= delivery.qos == QoS::ExactlyOnce;
+                expires = expires.into_iter().chain(delivery.message.expires).min();
                 if delivery.row != 0 {
                     let state = QueueState::Sent(id);
                     put_row(journal.batch(), storage, delivery, state, Put::Replace, epoch);
@@ -385,6 +387,7 @@ impl Shard {
                 dropped.push((delivery.row, delivery.body));
             }
         });
+        client.protocol.set_takes_back(false);
         for (row, body) in dropped {
             self.forget_row(session, row, body);
         }
@@ -393,6 +396,7 @@ impl Shard {
         if gated && let Some(gate) = self.connections.get_mut(number).and_then(|client| client.gate.as_mut())
         {
             gate.holds_messages = true;
+            gate.note_expiry(expires);
         }
         answer.clear();
         self.answer = answer;

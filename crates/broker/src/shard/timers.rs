@@ -29,6 +29,8 @@ pub(crate) enum Timer {
     WillDelay { session: u32, stay: u32 },
     /// When a retained message is no longer worth keeping.
     RetainedExpiry { topic: OwnedTopicName },
+    /// When a client is read again that was refused something because the store takes nothing.
+    Rest { connection: u32, birth: u32 },
     /// When a listener is tried again from which no connection could be accepted.
     Accept { listener: usize },
     /// When the `$SYS` topics are to be published.

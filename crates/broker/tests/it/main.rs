@@ -5,6 +5,7 @@
 mod answers;
 mod authentication;
 mod connecting;
+mod disk;
 mod elsewhere;
 mod expiry;
 mod figures;
