@@ -25,7 +25,7 @@ pub(crate) struct ClientSession {
     pub(crate) will: Option<Box<Will>>,
     /// Tells timers of an earlier stay from those of this one.
     pub(crate) stay: u32,
-    /// Whether a timer is set for messages that expire while the client is away.
+    /// Whether a timer is set for messages that expire while they wait.
     pub(crate) expiry_watched: bool,
     /// Whether something waited for it when its queue was last counted.
     pub(crate) backlogged: bool,

@@ -291,8 +291,11 @@ impl Shard {
             | Timer::Authentication { connection, birth } => {
                 self.connections.born(*connection, *birth).is_some()
             }
-            Timer::SessionExpiry { session, stay } | Timer::QueueExpiry { session, stay } => {
+            Timer::SessionExpiry { session, stay } => {
                 self.sessions.get(*session).is_some_and(|s| s.stay == *stay && !s.is_connected())
+            }
+            Timer::QueueExpiry { session, stay } => {
+                self.sessions.get(*session).is_some_and(|s| s.stay == *stay)
             }
             Timer::WillDelay { session, stay } => {
                 self.sessions.get(*session).is_some_and(|s| s.stay == *stay && s.will.is_some())

@@ -139,6 +139,7 @@ impl Shard {
             }
         }
         self.restore_deadlines(session, stay, found.disconnected_at, will);
+        self.watch_expiry(session);
         Ok(())
     }
 

@@ -23,7 +23,7 @@ pub(crate) enum Timer {
     KeepAlive { connection: u32, birth: u32 },
     /// When the session of an absent client ends.
     SessionExpiry { session: u32, stay: u32 },
-    /// When a message may have expired in the queue of an absent client.
+    /// When a message may have expired in the queue of a session.
     QueueExpiry { session: u32, stay: u32 },
     /// When the will of an absent client is to be published.
     WillDelay { session: u32, stay: u32 },

@@ -9,6 +9,7 @@ mod disk;
 mod elsewhere;
 mod expiry;
 mod figures;
+mod forgotten;
 mod hello;
 mod oracle;
 mod overload;
