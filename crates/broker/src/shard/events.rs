@@ -2,6 +2,7 @@
 
 use std::mem;
 use std::sync::Arc;
+use std::time::Duration;
 
 use colibri_codec::{
     Delivery, Disconnect, Frame, PacketType, Properties, Property, Publish, ReasonCode, TopicName,
@@ -17,6 +18,9 @@ use super::timers::Timer;
 use crate::message::{self, Inbound, Wire};
 use crate::route::{Outcome, Route};
 use crate::subscriber::Subscriber;
+
+/// When the keep alive of a client is looked at again that could not be read.
+const KEEP_ALIVE_RETRY: Duration = Duration::from_secs(1);
 
 impl Shard {
     /// Deals with one packet of a connection. `bytes` is the whole packet.
@@ -308,7 +312,12 @@ impl Shard {
 
     fn on_keep_alive(&mut self, number: u32, birth: u32) {
         let now = self.now;
+        let held_up = self.is_held_up();
         let Some(client) = self.connections.born(number, birth) else { return };
+        if held_up || client.flags.gate_full || client.flags.more {
+            // It is the store or another shard that keeps its packets from being read.
+            return self.timers.set(now + KEEP_ALIVE_RETRY, Timer::KeepAlive { connection: number, birth });
+        }
         match client.protocol.handle_timeout(now, &mut client.output) {
             Ok(()) => self.watch_keep_alive(number),
             // [v5 MQTT-3.1.2-22] [v3.1.1 MQTT-3.1.2-24]

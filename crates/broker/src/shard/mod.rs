@@ -277,7 +277,7 @@ impl Shard {
     }
 
     /// Whether another shard or the store is so far behind that this one should not read on.
-    fn is_held_up(&self) -> bool {
+    pub(crate) fn is_held_up(&self) -> bool {
         self.links.are_full() || self.journal.is_behind()
     }
 

@@ -9,7 +9,7 @@ use colibri_sim::{World, config};
 use colibri_storage::faulty::Faulty;
 use colibri_storage::{Store, Table};
 
-use crate::hello::Hello;
+use crate::hello::{Hello, Testament};
 use crate::packets::Got;
 use crate::peer::Peer;
 use crate::world::Clients;
@@ -164,6 +164,45 @@ fn nobody_is_read_while_too_much_waits_for_a_slow_disk_and_everybody_afterwards(
             assert!(answers.iter().all(|answer| matches!(answer, Got::Puback(_, 0))), "{answers:?}");
         }
         assert_eq!(world.metrics().store_waiting_bytes, 0);
+    }
+}
+
+#[test]
+fn a_client_that_is_not_read_for_a_slow_disk_does_not_count_as_silent() {
+    for (shards, version) in everywhere() {
+        let world = World::with_store(config(shards), 1, Faulty::new());
+        let away = world.join(&Hello::resume(version, "away"));
+        away.subscribe("t", 1);
+        away.cut();
+        let witness = Hello::resume(version, "witness").will(Testament::new("will", b"silent"));
+        let mut lively = Hello::new(version, "lively").will(Testament::new("will", b"silent"));
+        lively.keep_alive = 10;
+        let witness = world.join(&witness);
+        witness.subscribe("will", 0);
+        let lively = world.join(&lively);
+        let mut dead = Hello::new(version, "dead").will(Testament::new("will", b"silent"));
+        dead.keep_alive = 10;
+        let dead = world.join(&dead);
+        let publisher = world.join(&Hello::new(version, "publisher"));
+        world.stall_store(FOR_NOW);
+        for _ in 0..600 {
+            publisher.post("t", b"x", 1);
+            world.run();
+        }
+        for _ in 0..6 {
+            lively.ping();
+            world.advance(9);
+        }
+        assert!(!lively.is_closed());
+        world.stall_store(0);
+        world.advance(2);
+        (0..6).for_each(|_| lively.expect(&Got::Pingresp));
+        lively.expect_nothing();
+        // One that has said nothing is found out.
+        world.advance(2);
+        assert!(dead.is_closed());
+        witness.expect_publish("will", "silent", 0);
+        witness.expect_nothing();
     }
 }
 
