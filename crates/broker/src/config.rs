@@ -48,7 +48,23 @@ pub struct Config {
     pub queued_messages_maximum: usize,
     /// How many bytes of messages may wait for one session. Default 64 MiB. As above.
     pub queued_bytes_maximum: usize,
-    /// What happens when either is reached. Default [`QueueFull::Refuse`].
+    /// How many messages may wait in memory for all sessions together: for clients that are connected and slow,
+    /// and for absent ones without a store. Those of stored sessions wait in the store alone once this is
+    /// reached. Default 10,000,000; `usize::MAX` is no limit. More: more slow clients at a time. Less: less
+    /// memory, some hundred bytes for each. Several shards may exceed it by what they take in during one
+    /// turn.
+    pub queued_messages_total_maximum: usize,
+    /// The same in bytes; a message that waits for several sessions counts for each. Default 1 GiB. As above.
+    pub queued_bytes_total_maximum: usize,
+    /// How many messages may wait in the store alone for all sessions together. Default 10,000,000;
+    /// `usize::MAX` is no limit. More: longer absences of more clients. Less: less memory, which has 24 bytes
+    /// for each, and less disk. As exact as the limit in memory.
+    pub stored_messages_total_maximum: usize,
+    /// The same in bytes; a message that waits for several sessions counts for each, though it is stored once.
+    /// Default 16 GiB. More or less: as above. A disk that has less room refuses earlier.
+    pub stored_bytes_total_maximum: usize,
+    /// What happens to a message that would have to wait and for which one of these limits leaves no room.
+    /// Default [`QueueFull::Refuse`].
     pub queue_full: QueueFull,
     /// How many retained messages may wait for one session, over all its subscriptions that bring them.
     /// Default 1,000,000. Beyond it the client is disconnected with Quota exceeded, rather than told half
@@ -131,7 +147,8 @@ impl ServerReference {
     }
 }
 
-/// What happens to a message with QoS 1 or 2 when a receiver's queue is full.
+/// What happens to a message with QoS 1 or 2 when a receiver's queue is full, or when those of all receivers
+/// together are and this one would have to wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum QueueFull {
     /// The message is refused: a 5.0 publisher learns it from Quota exceeded (0x97), an older one gets no
@@ -139,7 +156,8 @@ pub enum QueueFull {
     /// as much again. Nothing is lost.
     #[default]
     Refuse,
-    /// The receiver loses its oldest waiting message.
+    /// The receiver loses its oldest waiting messages, as many as make room. It does not get the new one if
+    /// all of them do not.
     DropOldest,
     /// The receiver does not get the new message.
     DropNewest,
@@ -166,6 +184,10 @@ impl Default for Config {
             session_expiry_maximum: u32::MAX,
             queued_messages_maximum: 100_000,
             queued_bytes_maximum: 64 << 20,
+            queued_messages_total_maximum: 10_000_000,
+            queued_bytes_total_maximum: 1 << 30,
+            stored_messages_total_maximum: 10_000_000,
+            stored_bytes_total_maximum: 16 << 30,
             queue_full: QueueFull::default(),
             replayed_messages_maximum: 1_000_000,
             output_budget: 1 << 20,

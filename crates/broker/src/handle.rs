@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -12,9 +12,13 @@ use colibri_protocol::Time;
 use colibri_storage::{Store, StoreError};
 
 use crate::config::{Config, SHARDS_MAX};
+use crate::metrics::Metrics;
 use crate::scribe::{Report, Scribe};
-use crate::shard::inbox::Inbox;
+use crate::shard::inbox::{self, Inbox, Operation};
 use crate::shard::{Next, Poller, Restored, Shard};
+
+/// How long a shard may take to say what it has counted.
+const METRICS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A running broker.
 #[derive(Debug)]
@@ -156,6 +160,7 @@ impl Broker {
         let Storage { store, report } = storage;
         let (scribe, restored) =
             Shard::restore_all(shards, store, epoch, wake, report).map_err(StartError::Store)?;
+        let scribe = scribe.with_clock(Box::new(move || origin.elapsed()));
         self.restored = restored;
         let ending = Ending(self.stopper());
         let waiting = Arc::clone(&bell);
@@ -167,6 +172,23 @@ impl Broker {
             thread::Builder::new().name("scribe".to_owned()).spawn(work).map_err(StartError::System)?;
         self.scribe = Some(Writing { bell, thread });
         Ok(())
+    }
+
+    /// What all shards have counted by now; `None` if one of them does not answer within a second, as when
+    /// the broker has stopped.
+    ///
+    /// Each shard answers at its next turn, so the parts are some microseconds apart.
+    pub fn metrics(&self) -> Option<Metrics> {
+        let (sender, answers) = mpsc::channel();
+        for inbox in &self.stopper.inboxes {
+            let operations = vec![Operation::Measure(sender.clone())];
+            inbox.push(inbox::Batch { from: 0, operations });
+        }
+        let mut sum = Metrics::default();
+        for _ in &self.stopper.inboxes {
+            sum += answers.recv_timeout(METRICS_TIMEOUT).ok()?;
+        }
+        Some(sum)
     }
 
     /// What was found in the store at the start.

@@ -26,12 +26,15 @@ mod scribe;
 mod sessions;
 pub mod shard;
 mod spilled;
+mod store_gauge;
 mod subscriber;
 mod subscription_list;
 mod sys_topics;
+mod totals;
 
 pub use authentication::{Authenticator, Claim, Exchange, Reply};
 pub use config::{Config, Durability, QueueFull, SHARDS_MAX, ServerReference};
 pub use handle::{Broker, StartError, Stopper, Storage};
 pub use metrics::Metrics;
 pub use scribe::{Report, Scribe};
+pub use store_gauge::StoreState;

@@ -241,6 +241,11 @@ impl Delivery {
         self
     }
 
+    /// Whether it can wait in the store alone, if its session is stored.
+    pub(crate) fn may_be_stored_alone(&self) -> bool {
+        self.qos > QoS::AtMostOnce && !self.replayed && self.group().is_none()
+    }
+
     pub(crate) fn group(&self) -> Option<&GroupId> {
         self.extra.as_ref()?.group.as_ref()
     }

@@ -21,6 +21,7 @@ use colibri_storage::{Batch, Change, Coalescer, Store, StoreError, Table};
 use crate::config::Durability;
 use crate::shard::inbox::{self, Inbox, Operation};
 use crate::shard::journal::{FetchRequest, Fetched, FetchedRow};
+use crate::store_gauge::{StoreGauge, StoreState};
 
 /// How long the scribe waits before it tries again to write to a disk that was full.
 const RETRY: Duration = Duration::from_secs(1);
@@ -31,8 +32,8 @@ const GROUP_SPARE: usize = 16 << 20;
 pub(crate) struct Requests {
     queue: Mutex<Vec<Request>>,
     filled: AtomicBool,
-    /// Whether the store takes changes: not while the disk is full or has failed.
-    healthy: AtomicBool,
+    /// How the store is, for the shards.
+    gauge: StoreGauge,
     wake: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -49,7 +50,7 @@ pub(crate) enum Request {
 
 impl Requests {
     pub(crate) fn new(wake: Box<dyn Fn() + Send + Sync>) -> Self {
-        Self { queue: Mutex::default(), filled: AtomicBool::new(false), healthy: AtomicBool::new(true), wake }
+        Self { queue: Mutex::default(), filled: AtomicBool::new(false), gauge: StoreGauge::new(), wake }
     }
 
     pub(crate) fn push(&self, request: Request) {
@@ -63,7 +64,12 @@ impl Requests {
 
     /// Whether the store takes changes at the moment.
     pub(crate) fn is_healthy(&self) -> bool {
-        self.healthy.load(Ordering::Acquire)
+        self.gauge.is_healthy()
+    }
+
+    /// The figures of the store.
+    pub(crate) const fn gauge(&self) -> &StoreGauge {
+        &self.gauge
     }
 
     fn take(&self) -> Vec<Request> {
@@ -103,6 +109,8 @@ pub struct Scribe {
     sync_at: Option<Time>,
     /// Whether the store takes no more changes until the broker is started anew.
     broken: bool,
+    /// What the time is since some moment, to see how long the disk takes.
+    clock: Box<dyn Fn() -> Duration + Send>,
     report: Box<dyn FnMut(Report<'_>) + Send>,
 }
 
@@ -143,6 +151,7 @@ impl Scribe {
         durability: Durability,
         report: Box<dyn FnMut(Report<'_>) + Send>,
     ) -> Self {
+        requests.gauge.measure(&*store);
         Self {
             requests,
             store,
@@ -158,8 +167,17 @@ impl Scribe {
             retry_at: None,
             sync_at: None,
             broken: false,
+            clock: Box::new(|| Duration::ZERO),
             report,
         }
+    }
+
+    /// Gives the scribe a clock, which it looks at to see how long the disk takes, and for nothing else. Without
+    /// one that is not known.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Box<dyn Fn() -> Duration + Send>) -> Self {
+        self.clock = clock;
+        self
     }
 
     /// Writes all that was handed in, reads what was asked for, and tells the shards. Says when it is to be
@@ -175,8 +193,10 @@ impl Scribe {
         self.tell();
         if self.sync_at.is_some_and(|at| now >= at) && !self.broken {
             self.sync_at = None;
-            if let Err(error) = self.store.sync() {
-                self.fail(&error, now);
+            let began = (self.clock)();
+            match self.store.sync() {
+                Ok(()) => self.note_sync(began, now),
+                Err(error) => self.fail(&error, now),
             }
         }
         let due = [self.retry_at, self.sync_at].into_iter().flatten().min();
@@ -283,9 +303,15 @@ impl Scribe {
         self.coalescer.reduce(&self.group, &mut self.reduced);
         if !self.reduced.is_empty() {
             let sync = self.durability == Durability::Sync;
+            let began = (self.clock)();
             if let Err(error) = self.store.commit(&self.reduced, sync) {
                 return self.fail(&error, now);
             }
+            if sync {
+                self.note_sync(began, now);
+            }
+            self.requests.gauge.note_commit(&self.reduced);
+            self.requests.gauge.measure(&*self.store);
             if let Durability::Periodic(interval) = self.durability {
                 self.sync_at.get_or_insert(now + interval);
             }
@@ -295,9 +321,14 @@ impl Scribe {
         self.reduced.shrink_to(GROUP_SPARE);
         self.coalescer.begin();
         if self.retry_at.take().is_some() {
-            self.requests.healthy.store(true, Ordering::Release);
+            self.requests.gauge.set_state(StoreState::Ok);
             (self.report)(Report::Healed);
         }
+    }
+
+    /// Notes how long the disk was waited for since `began`.
+    fn note_sync(&self, began: Duration, now: Time) {
+        self.requests.gauge.note_sync((self.clock)().saturating_sub(began), now);
     }
 
     /// Tells the shards what was committed and what was read.
@@ -330,7 +361,8 @@ impl Scribe {
     fn fail(&mut self, error: &StoreError, now: Time) {
         // Some of it may be on the disk.
         self.coalescer.forget_insertions(&self.group);
-        self.requests.healthy.store(false, Ordering::Release);
+        let state = if error.can_retry() { StoreState::Full } else { StoreState::Failed };
+        self.requests.gauge.set_state(state);
         if !error.can_retry() {
             self.broken = true;
             self.retry_at = None;
@@ -391,5 +423,127 @@ fn merge(group: &mut Batch, batch: Batch) {
         *group = batch;
     } else {
         group.merge(&batch);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+
+    use colibri_storage::memory::Memory;
+    use colibri_storage::{Rows, Visit};
+
+    use super::*;
+    use crate::metrics::Metrics;
+
+    /// A store that takes some milliseconds of a clock to write.
+    struct Slow {
+        inner: Memory,
+        clock: Arc<AtomicU64>,
+        takes: u64,
+    }
+
+    impl Store for Slow {
+        fn commit(&mut self, batch: &Batch, sync: bool) -> Result<(), StoreError> {
+            self.clock.fetch_add(self.takes, Ordering::Relaxed);
+            self.takes /= 2;
+            self.inner.commit(batch, sync)
+        }
+
+        fn sync(&mut self) -> Result<(), StoreError> {
+            self.clock.fetch_add(1, Ordering::Relaxed);
+            self.inner.sync()
+        }
+
+        fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+            self.inner.get(table, key)
+        }
+
+        fn scan(&self, table: Table, rows: Rows<'_>, visit: &mut Visit<'_>) -> Result<(), StoreError> {
+            self.inner.scan(table, rows, visit)
+        }
+
+        fn size(&self) -> Option<u64> {
+            self.inner.size()
+        }
+
+        fn rows(&self, table: Table) -> Option<u64> {
+            self.inner.rows(table)
+        }
+    }
+
+    fn figures(durability: Durability, commits: u64) -> Metrics {
+        let clock = Arc::new(AtomicU64::new(0));
+        let store = Slow { inner: Memory::new(), clock: Arc::clone(&clock), takes: 80 };
+        let requests = Arc::new(Requests::new(Box::new(|| {})));
+        let inboxes = vec![Arc::new(Inbox::new(Box::new(|| {})))];
+        let report = Box::new(|_: Report<'_>| {});
+        let scribe = Scribe::new(Arc::clone(&requests), Box::new(store), inboxes, durability, report);
+        let clock = Arc::clone(&clock);
+        let mut scribe =
+            scribe.with_clock(Box::new(move || Duration::from_millis(clock.load(Ordering::Relaxed))));
+        let mut now = Time::default();
+        for ticket in 1..=commits {
+            let mut batch = Batch::new();
+            batch.insert(Table::Queue, &queue_key(1, ticket), b"x");
+            requests.push(Request::Commit { shard: 0, ticket, batch });
+            scribe.turn(now);
+            now = now + Duration::from_millis(10);
+        }
+        let mut metrics = Metrics::default();
+        requests.gauge().add_to(&mut metrics, now);
+        metrics
+    }
+
+    #[test]
+    fn the_time_that_the_disk_takes_is_measured_by_the_clock_that_is_given() {
+        let metrics = figures(Durability::Sync, 3);
+        assert_eq!((metrics.store_commits, metrics.store_syncs, metrics.store_messages_total), (3, 3, 3));
+        assert_eq!((metrics.store_rows, metrics.store_messages), (3, 3));
+        assert_eq!((metrics.store_sync_micros, metrics.store_sync_micros_maximum), (20_000, 80_000));
+    }
+
+    #[test]
+    fn a_full_disk_is_reported_once_when_it_begins_and_once_when_it_ends() {
+        let store = colibri_storage::faulty::Faulty::new();
+        let requests = Arc::new(Requests::new(Box::new(|| {})));
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&lines);
+        let report = Box::new(move |report: Report<'_>| {
+            told.lock().unwrap_or_else(PoisonError::into_inner).push(match report {
+                Report::Failed(StoreError::Full { .. }) => "full",
+                Report::Healed => "healed",
+                Report::Failed(_) | Report::Unreadable(_) => "other",
+            });
+        });
+        let inboxes = vec![Arc::new(Inbox::new(Box::new(|| {})))];
+        let mut scribe =
+            Scribe::new(Arc::clone(&requests), Box::new(store.clone()), inboxes, Durability::Sync, report);
+        let mut ticket = 0;
+        let mut turns = |count: u64| {
+            for _ in 0..count {
+                ticket += 1;
+                let mut batch = Batch::new();
+                batch.insert(Table::Queue, &queue_key(1, ticket), b"x");
+                requests.push(Request::Commit { shard: 0, ticket, batch });
+                scribe.turn(Time::from_millis(ticket * 400));
+            }
+        };
+        for capacity in [Some(20), None, Some(0), None] {
+            store.set_capacity(capacity);
+            turns(10);
+        }
+        let lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(*lines, ["full", "healed", "full", "healed"]);
+        assert_eq!(store.rows(Table::Queue), Some(40));
+    }
+
+    #[test]
+    fn only_what_waits_for_the_disk_counts_as_a_sync() {
+        let metrics = figures(Durability::None, 3);
+        assert_eq!((metrics.store_commits, metrics.store_syncs, metrics.store_sync_micros), (3, 0, 0));
+        let metrics = figures(Durability::Periodic(Duration::from_millis(20)), 5);
+        assert_eq!((metrics.store_commits, metrics.store_syncs), (5, 1));
+        assert_eq!((metrics.store_sync_micros, metrics.store_sync_micros_maximum), (1000, 1000));
     }
 }

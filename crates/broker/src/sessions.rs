@@ -25,8 +25,10 @@ pub(crate) struct ClientSession {
     pub(crate) will: Option<Box<Will>>,
     /// Tells timers of an earlier stay from those of this one.
     pub(crate) stay: u32,
-    /// Whether a timer is set for messages that expire while the client is away.
+    /// Whether a timer is set for messages that expire while they wait.
     pub(crate) expiry_watched: bool,
+    /// Whether something waited for it when its queue was last counted.
+    pub(crate) backlogged: bool,
     /// Retained messages that other shards have been asked for.
     pub(crate) awaited: Vec<Awaited>,
     /// Retained messages that nobody has been asked for yet.
@@ -120,6 +122,7 @@ impl Sessions {
             will: None,
             stay: 0,
             expiry_watched: false,
+            backlogged: false,
             awaited: Vec::new(),
             replays: None,
             storage: 0,
@@ -153,12 +156,6 @@ impl Sessions {
     /// How many subscriptions all sessions have.
     pub(crate) fn subscriptions(&self) -> usize {
         self.slots.iter().flatten().map(|session| session.subscriptions.len()).sum()
-    }
-
-    /// How many waiting messages are in the store alone.
-    pub(crate) fn spilled(&self) -> usize {
-        let sessions = self.slots.iter().flatten();
-        sessions.filter_map(|session| session.spilled.as_ref()).map(|spilled| spilled.len()).sum()
     }
 
     pub(crate) fn len(&self) -> usize {

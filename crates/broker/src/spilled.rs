@@ -4,6 +4,9 @@ use std::collections::VecDeque;
 
 use colibri_protocol::Time;
 
+/// Later than all times, in seconds.
+const NEVER: u32 = u32::MAX;
+
 /// One of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SpilledRow {
@@ -13,35 +16,38 @@ pub(crate) struct SpilledRow {
     pub(crate) body: u64,
     /// What it weighs in bytes; 0 if it does not count against the queue's limits.
     pub(crate) size: u32,
-    /// When it expires, in seconds of the shard's clock, rounded up; `u32::MAX` is never.
+    /// When it expires, in seconds of the shard's clock, rounded up; [`NEVER`] if it does not.
     expires: u32,
 }
 
 impl SpilledRow {
     pub(crate) fn new(row: u64, body: u64, size: usize, expires: Option<Time>) -> Self {
         let expires =
-            expires.map_or(u32::MAX, |at| u32::try_from(at.as_millis().div_ceil(1000)).unwrap_or(u32::MAX));
+            expires.map_or(NEVER, |at| u32::try_from(at.as_millis().div_ceil(1000)).unwrap_or(NEVER));
         Self { row, body, size: u32::try_from(size).unwrap_or(u32::MAX), expires }
     }
 
-    /// When it expires.
-    pub(crate) fn expiry(&self) -> Option<Time> {
-        (self.expires != u32::MAX).then(|| Time::from_millis(u64::from(self.expires) * 1000))
-    }
-
     pub(crate) const fn is_expired(&self, now: Time) -> bool {
-        self.expires != u32::MAX && now.as_millis() >= self.expires as u64 * 1000
+        self.expires != NEVER && now.as_millis() >= self.expires as u64 * 1000
     }
 }
 
 /// The spilled messages of one session, oldest first.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Spilled {
     rows: VecDeque<SpilledRow>,
     bytes: usize,
     counted: usize,
+    /// None expires before this time, in seconds as in the rows; [`NEVER`] if none does.
+    expiry: u32,
     /// How many of the oldest have been asked for.
     pub(crate) asked: usize,
+}
+
+impl Default for Spilled {
+    fn default() -> Self {
+        Self { rows: VecDeque::new(), bytes: 0, counted: 0, expiry: NEVER, asked: 0 }
+    }
 }
 
 impl Spilled {
@@ -74,7 +80,8 @@ impl Spilled {
 
     /// Takes those out that have expired, unless some have been asked for.
     pub(crate) fn take_expired(&mut self, now: Time) -> Vec<SpilledRow> {
-        if self.asked > 0 || !self.rows.iter().any(|row| row.is_expired(now)) {
+        let is_due = now.as_millis() >= u64::from(self.expiry) * 1000;
+        if self.asked > 0 || self.expiry == NEVER || !is_due {
             return Vec::new();
         }
         let (expired, rows): (Vec<_>, Vec<_>) = self.rows.drain(..).partition(|row| row.is_expired(now));
@@ -83,18 +90,13 @@ impl Spilled {
         expired
     }
 
-    /// When the first of them expires.
+    /// When it is next worth looking for expired ones; `None` is never.
     pub(crate) fn next_expiry(&self) -> Option<Time> {
-        self.rows.iter().filter_map(SpilledRow::expiry).min()
+        (self.expiry != NEVER).then(|| Time::from_millis(u64::from(self.expiry) * 1000))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty()
-    }
-
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        self.rows.len()
     }
 
     /// How many count against the queue's limits.
@@ -110,5 +112,6 @@ impl Spilled {
     fn note(&mut self, row: &SpilledRow) {
         self.bytes += row.size as usize;
         self.counted += usize::from(row.size > 0);
+        self.expiry = self.expiry.min(row.expires);
     }
 }

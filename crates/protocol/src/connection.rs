@@ -37,6 +37,8 @@ pub struct Connection<M> {
     pub(crate) send_quota: Quota,
     pub(crate) incoming_aliases: IncomingAliases,
     pub(crate) outgoing_aliases: Option<Box<OutgoingAliases>>,
+    /// Whether what is written may be taken back before it leaves.
+    pub(crate) takes_back: bool,
     pub(crate) held: HeldAcks,
     /// The Authentication Method that CONNECT named, if it did.
     pub(crate) authentication: Option<Box<Authentication>>,
@@ -77,6 +79,7 @@ impl<M: Kept> Connection<M> {
             send_quota: Quota::new(u16::MAX),
             incoming_aliases: IncomingAliases::default(),
             outgoing_aliases: None,
+            takes_back: false,
             held: HeldAcks::default(),
             authentication: None,
             session_may_outlive: false,

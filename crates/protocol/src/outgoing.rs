@@ -317,7 +317,9 @@ impl<M> Outgoing<M> {
 
     /// How many exchanges are open.
     pub(crate) fn open(&self) -> usize {
-        self.exchanges().count()
+        let open = self.queue.len() - self.done + self.aside_length();
+        debug_assert_eq!(open, self.exchanges().count());
+        open
     }
 
     /// All open exchanges in the order of sending.

@@ -102,6 +102,18 @@ impl<M: Kept> Connection<M> {
         Sent::Written(Some(id))
     }
 
+    /// Says whether the driver may take back what is written from now on, with [`Connection::take_back`]:
+    /// messages that expire get no topic alias then.
+    pub const fn set_takes_back(&mut self, takes_back: bool) {
+        self.takes_back = takes_back;
+    }
+
+    /// Ends the exchange of a message that was written and has not left, and hands back what was kept: it
+    /// counts as never sent, so that it may still expire. [v5 MQTT-3.3.2-5]
+    pub fn take_back(&mut self, id: PacketId) -> Option<M> {
+        self.finish_exchange(id)
+    }
+
     /// Whether messages may be written once for this and other receivers: it has no topic aliases.
     pub const fn takes_encoded(&self) -> bool {
         self.outgoing_aliases.is_none()
@@ -179,6 +191,11 @@ impl<M: Kept> Connection<M> {
         !self.session.outgoing.waiting.is_empty() || self.session.outgoing.has_resends()
     }
 
+    /// Whether a message with QoS 1 or 2 that came now would have to wait, for others or for quota.
+    pub fn has_to_wait(&self) -> bool {
+        self.state != State::Open || self.has_backlog() || self.send_quota.is_used_up()
+    }
+
     /// Whether a message of this QoS has to wait behind others. Those of QoS 0 do not wait for quota, but
     /// keep their order.
     // [v5 MQTT-4.6.0-5] [v5 MQTT-4.6.0-6] [v3.1.1 MQTT-4.6.0-5] [v3.1.1 MQTT-4.6.0-6]
@@ -228,7 +245,9 @@ impl<M: Kept> Connection<M> {
         if self.role == Role::Client && !self.server_takes(publication) {
             return Sent::NotSupported;
         }
-        let aliases = self.outgoing_aliases.as_ref();
+        // What a driver may take back must not be what gives an alias its meaning.
+        let is_plain = self.takes_back && publication.expires.is_some();
+        let aliases = self.outgoing_aliases.as_ref().filter(|_| !is_plain);
         let mut alias = aliases.map_or(AliasUse::None, |aliases| aliases.look_up(publication.topic));
         let mut list = PropertyList::default();
         list.fill(publication, alias, self.version, now);

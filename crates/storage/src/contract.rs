@@ -68,6 +68,13 @@ fn expect(store: &dyn Store, table: Table, rows: Rows<'_>, expected: &[Row<'_>])
         found.push((key.to_vec(), value.to_vec()));
         ControlFlow::Continue(())
     })?;
+    if rows.prefix.is_empty()
+        && rows.from.is_empty()
+        && let Some(count) = store.rows(table)
+        && count != found.len() as u64
+    {
+        return Err(Broken(format!("{table} says that it has {count} rows and has {}", found.len())));
+    }
     let same =
         found.iter().map(|(key, value)| (key.as_slice(), value.as_slice())).eq(expected.iter().copied());
     if same { Ok(()) } else { Err(Broken(format!("{table} has {found:?} and not {expected:?} in {rows:?}"))) }

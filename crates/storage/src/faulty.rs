@@ -283,4 +283,8 @@ impl Store for Faulty {
     fn size(&self) -> Option<u64> {
         self.lock().visible.size()
     }
+
+    fn rows(&self, table: Table) -> Option<u64> {
+        self.lock().visible.rows(table)
+    }
 }

@@ -99,4 +99,8 @@ impl Store for Memory {
     fn size(&self) -> Option<u64> {
         Some(self.size)
     }
+
+    fn rows(&self, table: Table) -> Option<u64> {
+        self.tables.get(table.index()).map(|rows| rows.len() as u64)
+    }
 }

@@ -86,6 +86,9 @@ pub trait Store: Send {
 
     /// About how many bytes the store takes on disk (or in memory), if it knows.
     fn size(&self) -> Option<u64>;
+
+    /// How many rows a table has, if the store knows that without counting and can be read at the moment.
+    fn rows(&self, table: Table) -> Option<u64>;
 }
 
 impl<S: Store + ?Sized> Store for Box<S> {
@@ -107,6 +110,10 @@ impl<S: Store + ?Sized> Store for Box<S> {
 
     fn size(&self) -> Option<u64> {
         (**self).size()
+    }
+
+    fn rows(&self, table: Table) -> Option<u64> {
+        (**self).rows(table)
     }
 }
 

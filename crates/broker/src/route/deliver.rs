@@ -7,7 +7,6 @@ use colibri_codec::{QoS, Version};
 use colibri_protocol::{Connection, Encoded, Sent, Session, Time};
 use colibri_topics::GroupId;
 
-use crate::config::QueueFull;
 use crate::message::{Delivery, Extra, Inbound};
 use crate::shard::Shard;
 
@@ -192,81 +191,6 @@ impl Shard {
         }
     }
 
-    /// Puts a message into a session's queue, if the queue has room or the policy makes some.
-    pub(super) fn enqueue(&mut self, number: u32, delivery: Delivery) {
-        if self.has_full_queue(number) && !self.make_room(number) {
-            return;
-        }
-        self.enqueue_here(number, delivery);
-        if self.is_full(number) {
-            self.note_full();
-        }
-    }
-
-    /// Puts a message behind those that wait: in the store if the session is stored, and there alone if it
-    /// need not be in memory.
-    fn enqueue_here(&mut self, number: u32, delivery: Delivery) {
-        if let Some(delivery) = self.record_waiting(number, delivery)
-            && let Some(queue) = self.queue_of_mut(number)
-        {
-            queue.enqueue(delivery);
-        }
-        self.watch_expiry(number);
-    }
-
-    /// Does what the policy says about a full queue; says whether the message may come in.
-    fn make_room(&mut self, number: u32) -> bool {
-        self.note_full();
-        match self.config.queue_full {
-            // Whoever could be refused was. This one was on its way when the queue became full, or is the
-            // broker's own, and as much again is kept for such.
-            QueueFull::Refuse if !self.is_overfull(number) => true,
-            QueueFull::Refuse | QueueFull::DropNewest => {
-                self.metrics.dropped_queue_full += 1;
-                false
-            }
-            QueueFull::DropOldest => {
-                self.metrics.dropped_queue_full += 1;
-                self.drop_oldest(number);
-                true
-            }
-            QueueFull::Disconnect => {
-                self.metrics.dropped_queue_full += 1;
-                self.give_up(number);
-                false
-            }
-        }
-    }
-
-    fn note_full(&mut self) {
-        if !self.routing.crowded {
-            self.routing.crowded = true;
-            self.links.set_crowded(true);
-        }
-    }
-
-    /// Takes the message out that has waited longest.
-    fn drop_oldest(&mut self, number: u32) {
-        if let Some(oldest) = self.queue_of_mut(number).and_then(Session::pop_waiting) {
-            self.forget_delivery(number, &oldest);
-        } else {
-            self.drop_oldest_spilled(number);
-        }
-    }
-
-    fn is_overfull(&self, number: u32) -> bool {
-        let (messages, bytes) = self.waiting(number);
-        messages / 2 >= self.config.queued_messages_maximum || bytes / 2 >= self.config.queued_bytes_maximum
-    }
-
-    /// How many messages count against the limits of a session's queue, and their bytes.
-    fn waiting(&self, number: u32) -> (usize, usize) {
-        let Some(queue) = self.queue_of(number) else { return (0, 0) };
-        let spilled = self.sessions.get(number).and_then(|session| session.spilled.as_deref());
-        let (messages, bytes) = spilled.map_or((0, 0), |spilled| (spilled.counted(), spilled.bytes()));
-        (queue.waiting_counted() + messages, queue.waiting_bytes() + bytes)
-    }
-
     /// Puts a retained message into a session's queue, which it is not counted against: it is shared with
     /// all who get it, and the client asked for it.
     pub(crate) fn replay(&mut self, number: u32, delivery: Delivery) {
@@ -307,15 +231,5 @@ impl Shard {
             }
             None => session.stored.as_deref_mut(),
         }
-    }
-
-    /// Whether the queue of a session takes no more.
-    pub(crate) fn is_full(&self, number: u32) -> bool {
-        let (messages, bytes) = self.waiting(number);
-        messages >= self.config.queued_messages_maximum || bytes >= self.config.queued_bytes_maximum
-    }
-
-    pub(crate) fn any_queue_is_full(&self) -> bool {
-        self.sessions.numbers().any(|number| self.is_full(number))
     }
 }

@@ -3,6 +3,7 @@
 mod deliver;
 mod expiring;
 pub(crate) mod interest;
+mod queueing;
 mod recorded;
 pub(crate) mod retained;
 pub(crate) mod run;
@@ -22,6 +23,7 @@ use crate::shard::Shard;
 use crate::shard::inbox::Operation;
 use crate::shard::journal::{Place, Shared};
 use crate::subscriber::{Options, Subscriber};
+use crate::totals::Limit;
 use deliver::{Shapes, Terms};
 use run::Run;
 
@@ -145,8 +147,10 @@ impl Shard {
     // [v5 MQTT-4.5.0-1] [v3.1.1 MQTT-4.5.0-1]
     pub(crate) fn route(&mut self, inbound: &mut Inbound<'_>, route: &mut Route) -> Outcome {
         self.find_route(inbound.topic, inbound.publisher, route);
-        if inbound.qos > QoS::AtMostOnce && self.must_refuse(route) {
-            self.metrics.refused_queue_full += 1;
+        if inbound.qos > QoS::AtMostOnce
+            && let Some(limit) = self.must_refuse(route)
+        {
+            self.note_refused(limit);
             return Outcome::Refused(ReasonCode::QuotaExceeded);
         }
         if self.journal.is_on() && inbound.qos > QoS::AtMostOnce && !self.begin_record(inbound, route) {
@@ -276,24 +280,22 @@ impl Shard {
         merge(found, route);
     }
 
-    /// Whether the message has to be refused because a receiver's queue is full.
-    fn must_refuse(&mut self, route: &Route) -> bool {
+    /// The limit for which the message has to be refused, because a receiver has no room.
+    fn must_refuse(&mut self, route: &Route) -> Option<Limit> {
         if !self.routing.crowded || self.config.queue_full != QueueFull::Refuse {
-            return false;
+            return None;
         }
-        if self.is_full_for(route) {
-            route.sessions().for_each(|session| self.expire_spilled(session));
-        }
-        let full = self.is_full_for(route) || route.groups.iter().any(|group| !self.group_has_room(group));
-        if !full {
+        let full = self.full_for(route);
+        let full = full.or_else(|| route.groups.iter().find_map(|group| self.full_for_group(group)));
+        if full.is_none() {
             self.look_for_full_queues();
         }
         full
     }
 
-    /// Whether a local receiver of a route has a full queue.
-    pub(crate) fn is_full_for(&mut self, route: &Route) -> bool {
-        route.sessions().any(|session| self.has_full_queue(session))
+    /// The limit that leaves no room for a message to some local receiver of a route.
+    pub(crate) fn full_for(&mut self, route: &Route) -> Option<Limit> {
+        route.sessions().find_map(|session| self.full_after_expiry(session, true))
     }
 
     /// Looks whether there is still a full queue, if it has not just been done.

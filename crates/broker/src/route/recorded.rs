@@ -33,7 +33,7 @@ impl Shard {
         let stored = terms.qos > QoS::AtMostOnce;
         let is_behind = stored && session.spilled.is_some();
         let Some(client) = self.connections.get(connection) else { return };
-        let is_slow = client.pending() > self.config.output_budget;
+        let is_slow = client.pending() + client.gated() > self.config.output_budget;
         if is_slow && !stored {
             self.metrics.dropped_slow += 1;
             return;
@@ -73,6 +73,7 @@ impl Shard {
             Some(encoded) => protocol.send_encoded(encoded, || kept, out, now),
             None => protocol.send(&publication, || kept, now, out),
         };
+        let expires = publication.expires;
         let waits = terms.qos == QoS::ExactlyOnce || self.journal.is_joint();
         if !waits && !self.stays_behind_gate(connection) {
             let Some(client) = self.connections.get_mut(connection) else { return Sent::Expired };
@@ -82,12 +83,17 @@ impl Shard {
             return send(&mut client.protocol, &mut client.output);
         }
         let after = waits.then(|| self.journal.ticket());
+        let send = |protocol: &mut Connection<Delivery>, out: &mut Vec<u8>| {
+            protocol.set_takes_back(true);
+            let sent = send(protocol, out);
+            protocol.set_takes_back(false);
+            sent
+        };
         let sent = self.write_after(connection, after, send).unwrap_or(Sent::Expired);
-        // One with less that waits for its joint is not to be overtaken by those that will be pumped.
-        if terms.qos < QoS::ExactlyOnce
-            && let Some(gate) = self.connections.get_mut(connection).and_then(|client| client.gate.as_mut())
-        {
-            gate.holds_messages = true;
+        if let Some(gate) = self.connections.get_mut(connection).and_then(|client| client.gate.as_mut()) {
+            // One with less that waits for its joint is not to be overtaken by those that will be pumped.
+            gate.holds_messages |= terms.qos < QoS::ExactlyOnce;
+            gate.note_expiry(expires);
         }
         sent
     }

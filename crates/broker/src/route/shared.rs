@@ -16,6 +16,7 @@ use crate::message::{Extra, Inbound, Message};
 use crate::shard::Shard;
 use crate::shard::inbox::Operation;
 use crate::subscriber::{Options, Subscriber};
+use crate::totals::Limit;
 
 /// A member of a group that a message is for, with its options.
 pub(crate) type Chosen = (Subscriber, Options);
@@ -64,16 +65,27 @@ impl Shard {
         self.links.send(member.shard_number(), Operation::Deliver { session, group, message, joint });
     }
 
-    /// Whether some member of a group has room, as far as is known here.
-    pub(crate) fn group_has_room(&self, id: &GroupId) -> bool {
-        let Some(group) = self.tree.group_by_id(id) else { return true };
-        group.members().any(|(member, options)| options.qos() == QoS::AtMostOnce || self.has_room(member))
+    /// The limit that leaves no room for a message to any member of a group, as far as is known here.
+    pub(crate) fn full_for_group(&self, id: &GroupId) -> Option<Limit> {
+        let group = self.tree.group_by_id(id)?;
+        let mut full = None;
+        for (member, options) in group.members() {
+            if options.qos() == QoS::AtMostOnce {
+                return None;
+            }
+            full = Some(self.full_for_member(member)?);
+        }
+        full
     }
 
     /// Whether a member's queue has room, as far as is known here.
     fn has_room(&self, member: Subscriber) -> bool {
+        self.full_for_member(member).is_none()
+    }
+
+    fn full_for_member(&self, member: Subscriber) -> Option<Limit> {
         let own = member.session_number().filter(|_| member.shard_number() == self.number);
-        !own.is_some_and(|session| self.is_full(session))
+        own.and_then(|session| self.full(session, false))
     }
 
     /// Takes a message in for a session here that was chosen among the members of a group.

@@ -63,6 +63,7 @@ impl Shard {
             session.connection = Some(number);
             session.expiry_interval = expiry;
             session.stay = stay;
+            session.expiry_watched = false;
         }
         let will = connect.will.as_ref().map(|will| Box::new(self.make_will(will, attachment.session)));
         if let Some(session) = self.sessions.get_mut(attachment.session) {
@@ -128,6 +129,7 @@ impl Shard {
         }
         self.metrics.connections_total += 1;
         self.set_away(session, false);
+        self.watch_expiry(session);
         // The timer for CONNECT is still to come and looks after longer silences.
         let due = self.connections.get(number).and_then(|client| client.protocol.poll_timeout(self.now));
         if due.is_some_and(|due| due < self.now + self.config.connect_timeout) {

@@ -14,6 +14,7 @@ use super::socket::Sockets;
 use crate::config::QueueFull;
 use crate::message::{Inbound, Message};
 use crate::route::{Outcome, Route};
+use crate::totals::Limit;
 
 /// What a connection is not read on for until it is answered.
 #[derive(Debug)]
@@ -40,8 +41,8 @@ pub(crate) struct Asked {
     delivery: Delivery,
     /// How many shards have not answered.
     outstanding: u32,
-    /// Whether one of them has a full queue among its receivers.
-    full: bool,
+    /// The limit that leaves no room at one of them.
+    full: Option<Limit>,
 }
 
 impl Asked {
@@ -74,7 +75,7 @@ impl Shard {
         let birth = client.birth;
         let message = Arc::clone(inbound.keep());
         let outstanding = shards.count_ones();
-        let asked = Asked { message: Arc::clone(&message), delivery, outstanding, full: false };
+        let asked = Asked { message: Arc::clone(&message), delivery, outstanding, full: None };
         client.pending = Some(Box::new(Pending::Message(asked)));
         for shard in (0..self.links.count()).filter(|shard| shards >> shard & 1 != 0) {
             let message = Arc::clone(&message);
@@ -87,19 +88,25 @@ impl Shard {
     pub(crate) fn answer_room(&mut self, from: u8, connection: u32, birth: u32, message: &Message) {
         let mut route = mem::take(&mut self.routing.foreign);
         self.find_route(message.topic.name(), message.publisher, &mut route);
-        let full = self.is_full_for(&route);
+        let full = self.full_for(&route);
         self.routing.foreign = route;
-        if !full {
+        if full.is_none() {
             self.look_for_full_queues();
         }
         self.links.send(from, Operation::Room { connection, birth, full });
     }
 
     /// A shard has answered: when all have, the message is routed or refused, and its publisher read on.
-    pub(crate) fn on_room(&mut self, number: u32, birth: u32, full: bool, sockets: &mut dyn Sockets) {
+    pub(crate) fn on_room(
+        &mut self,
+        number: u32,
+        birth: u32,
+        full: Option<Limit>,
+        sockets: &mut dyn Sockets,
+    ) {
         let Some(client) = self.connections.born(number, birth) else { return };
         let Some(Pending::Message(asked)) = client.pending.as_deref_mut() else { return };
-        asked.full |= full;
+        asked.full = asked.full.or(full);
         asked.outstanding = asked.outstanding.saturating_sub(1);
         if asked.outstanding > 0 {
             return;
@@ -110,8 +117,8 @@ impl Shard {
         if client.output.capacity() == 0 {
             client.output = self.spare.lend();
         }
-        if full {
-            self.metrics.refused_queue_full += 1;
+        if let Some(limit) = full {
+            self.note_refused(limit);
             self.answer_publish(number, delivery, Outcome::Refused(ReasonCode::QuotaExceeded), None);
         } else {
             let mut inbound = Inbound::from_message(&message);

@@ -75,6 +75,8 @@ pub(crate) struct Flags {
     pub(crate) warm: bool,
     /// It did something since that list was last gone through.
     pub(crate) busy: bool,
+    /// It was refused something because the store takes nothing, and is not read for a moment.
+    pub(crate) resting: bool,
     /// Retained messages are waiting for it, so that later ones wait behind them, even with QoS 0.
     pub(crate) replaying: bool,
 }
@@ -83,6 +85,11 @@ impl Client {
     /// How many bytes wait to be written.
     pub(crate) const fn pending(&self) -> usize {
         self.output.len() - self.written
+    }
+
+    /// How many bytes wait for the store.
+    pub(crate) fn gated(&self) -> usize {
+        self.gate.as_ref().map_or(0, |gate| gate.len())
     }
 }
 

@@ -1,6 +1,7 @@
 //! What packets, timers and other shards ask of a shard, each handed to where it is done.
 
 use std::mem;
+use std::time::Duration;
 
 use colibri_codec::{
     Delivery, Disconnect, Frame, PacketType, Properties, Property, Publish, ReasonCode, TopicName,
@@ -16,6 +17,9 @@ use super::timers::Timer;
 use crate::message::{self, Inbound, Wire};
 use crate::route::{Outcome, Route};
 use crate::subscriber::Subscriber;
+
+/// When the keep alive of a client is looked at again that could not be read.
+const KEEP_ALIVE_RETRY: Duration = Duration::from_secs(1);
 
 impl Shard {
     /// Deals with one packet of a connection. `bytes` is the whole packet.
@@ -127,6 +131,9 @@ impl Shard {
             self.record_received(number, id);
         }
         self.journal.set_place(Place::Main);
+        if matches!(outcome, Outcome::Refused(_)) && !self.journal.is_healthy() {
+            self.rest(number);
+        }
         let after = (self.journal.changes() != changes).then(|| self.journal.ticket());
         self.answer_publish(number, delivery, outcome, after);
     }
@@ -264,6 +271,7 @@ impl Shard {
             }
             Timer::QueueExpiry { session, stay } => self.on_queue_expiry(session, stay),
             Timer::RetainedExpiry { topic } => self.expire_retained(topic.name()),
+            Timer::Rest { connection, birth } => self.end_rest(connection, birth),
             Timer::Accept { listener } => self.accepting.push(listener),
             Timer::Cool => self.cool(),
             Timer::SysTopics => self.on_sys_topics(),
@@ -283,11 +291,15 @@ impl Shard {
             }
             Timer::Connect { connection, birth }
             | Timer::KeepAlive { connection, birth }
+            | Timer::Rest { connection, birth }
             | Timer::Authentication { connection, birth } => {
                 self.connections.born(*connection, *birth).is_some()
             }
-            Timer::SessionExpiry { session, stay } | Timer::QueueExpiry { session, stay } => {
+            Timer::SessionExpiry { session, stay } => {
                 self.sessions.get(*session).is_some_and(|s| s.stay == *stay && !s.is_connected())
+            }
+            Timer::QueueExpiry { session, stay } => {
+                self.sessions.get(*session).is_some_and(|s| s.stay == *stay)
             }
             Timer::WillDelay { session, stay } => {
                 self.sessions.get(*session).is_some_and(|s| s.stay == *stay && s.will.is_some())
@@ -300,7 +312,12 @@ impl Shard {
 
     fn on_keep_alive(&mut self, number: u32, birth: u32) {
         let now = self.now;
+        let held_up = self.is_held_up();
         let Some(client) = self.connections.born(number, birth) else { return };
+        if held_up || client.flags.gate_full || client.flags.more {
+            // It is the store or another shard that keeps its packets from being read.
+            return self.timers.set(now + KEEP_ALIVE_RETRY, Timer::KeepAlive { connection: number, birth });
+        }
         match client.protocol.handle_timeout(now, &mut client.output) {
             Ok(()) => self.watch_keep_alive(number),
             // [v5 MQTT-3.1.2-22] [v3.1.1 MQTT-3.1.2-24]
@@ -364,6 +381,8 @@ impl Shard {
                 self.links.send(from, Operation::MetricsAnswer(metrics));
             }
             Operation::MetricsAnswer(metrics) => self.on_metrics(*metrics),
+            // Who does not wait for the answer any more needs none.
+            Operation::Measure(answer) => answer.send(self.measure()).unwrap_or_default(),
         }
     }
 
@@ -398,7 +417,9 @@ fn refusal(reason: ReasonCode) -> &'static str {
     match reason {
         ReasonCode::NotAuthorized => "topics below $SYS are the server's own",
         ReasonCode::TopicNameInvalid => "the topic has more levels than this server allows",
-        ReasonCode::QuotaExceeded => "a receiver's queue is full, or there is no room for retained messages",
+        ReasonCode::QuotaExceeded => {
+            "a queue is full, or there is no room for retained messages or on the disk"
+        }
         ReasonCode::PayloadFormatInvalid => "the payload is said to be UTF-8 and is not",
         other => other.name(),
     }

@@ -9,6 +9,7 @@ use std::fmt;
 use std::mem;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use colibri_codec::OwnedTopicFilter;
@@ -21,6 +22,7 @@ use crate::message::Message;
 use crate::metrics::Metrics;
 use crate::route::retained::Answer;
 use crate::subscriber::{Options, Subscriber};
+use crate::totals::Limit;
 
 /// How many operations may wait in an inbox before its senders stop reading from their clients. Chosen
 /// as some turns' worth of small messages; more would only be a longer queue.
@@ -66,13 +68,15 @@ pub(crate) enum Operation {
     /// The sender has a message for subscribers of the receiver, which has a full queue: is it one of theirs?
     AskRoom { connection: u32, birth: u32, message: Arc<Message> },
     /// The answer.
-    Room { connection: u32, birth: u32, full: bool },
+    Room { connection: u32, birth: u32, full: Option<Limit> },
     /// An authenticator has answered a step of the receiver's own.
     Verdict { connection: u32, birth: u32, verdict: Verdict },
     /// Shard 0 wants to know what the receiver has counted.
     MetricsQuery,
     /// The answer.
     MetricsAnswer(Box<Metrics>),
+    /// Another thread wants to know the same.
+    Measure(Sender<Metrics>),
 }
 
 /// What one shard sends another in one turn.
@@ -93,6 +97,8 @@ pub(crate) struct Inbox {
     retained_bytes: AtomicUsize,
     /// How many sessions of its owner are stored.
     stored_sessions: AtomicUsize,
+    /// Whether the store is so far behind with what its owner has handed in that it had better get no more.
+    behind: AtomicBool,
     /// Whether the broker is to stop.
     stop: AtomicBool,
     wake: Box<dyn Fn() + Send + Sync>,
@@ -106,6 +112,7 @@ impl Inbox {
             waiting: AtomicUsize::new(0),
             retained_bytes: AtomicUsize::new(0),
             stored_sessions: AtomicUsize::new(0),
+            behind: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             wake,
         }
@@ -142,7 +149,7 @@ impl Inbox {
 
     /// Whether its owner is behind, so that senders had better slow down.
     pub(crate) fn is_full(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) >= OPERATIONS_MAX
+        self.waiting.load(Ordering::Relaxed) >= OPERATIONS_MAX || self.behind.load(Ordering::Relaxed)
     }
 
     pub(crate) fn stop(&self) {
@@ -191,6 +198,13 @@ impl Links {
         } else {
             self.crowded.fetch_and(!bit, Ordering::AcqRel);
         }
+    }
+
+    /// Makes the others ask every shard, as the queues of all sessions together are full.
+    pub(crate) fn set_all_crowded(&self) {
+        let shards = self.inboxes.len();
+        let all = if shards < 64 { (1 << shards) - 1 } else { u64::MAX };
+        self.crowded.fetch_or(all, Ordering::AcqRel);
     }
 
     pub(crate) fn send(&mut self, shard: u8, operation: Operation) {
@@ -251,6 +265,14 @@ impl Links {
     pub(crate) fn stores_sessions(&self, shard: u8) -> bool {
         let inbox = self.inboxes.get(usize::from(shard));
         inbox.is_some_and(|inbox| inbox.stored_sessions.load(Ordering::Acquire) > 0)
+    }
+
+    /// Tells the others whether the store is behind with what this shard has handed in.
+    pub(crate) fn set_behind(&self, behind: bool) {
+        // Nearly always it is as before, and then nobody's memory is written to.
+        if let Some(inbox) = self.inbox().filter(|inbox| inbox.behind.load(Ordering::Relaxed) != behind) {
+            inbox.behind.store(behind, Ordering::Relaxed);
+        }
     }
 
     /// Tells the others how many sessions here are stored.

@@ -19,12 +19,18 @@ use std::sync::Arc;
 use colibri_storage::{Batch, Table};
 
 use crate::scribe::{Request, Requests};
+use crate::store_gauge::StoreGauge;
+
 /// The number of a turn that has something to store; counts up in each shard.
 pub(crate) type Ticket = u64;
 
 /// How many tickets may be open before a shard reads nothing more from its clients. Each holds what one
-/// turn had to store, so this bounds what waits for a slow disk.
+/// turn had to store, so this bounds how long what comes last waits for a slow disk.
 const OPEN_MAX: usize = 512;
+/// The same while the store takes nothing, as when the disk is full. Then there is nothing to be in time for:
+/// what needs the store is refused, and clients that need it no more than to be forgotten are still served.
+/// Some tens of bytes each.
+const OPEN_MAX_UNHEALTHY: usize = 1 << 16;
 /// How many bytes of changes may wait for the store before a shard reads nothing more. Chosen as some
 /// tenths of a second of a fast disk.
 const OPEN_BYTES_MAX: usize = 64 << 20;
@@ -166,9 +172,24 @@ impl Journal {
         self.requests.as_ref().is_none_or(|requests| requests.is_healthy())
     }
 
-    /// Whether so much waits for the store that nothing more should be read from clients.
+    /// The figures of the store, if there is one.
+    pub(crate) fn gauge(&self) -> Option<&StoreGauge> {
+        self.requests.as_ref().map(|requests| requests.gauge())
+    }
+
+    /// What was handed in and is not there yet, in bytes.
+    pub(crate) const fn waiting_bytes(&self) -> usize {
+        self.open_bytes
+    }
+
+    /// Whether so much waits for the store that nothing more should be read from clients; what this turn has
+    /// changed so far counts too.
     pub(crate) fn is_behind(&self) -> bool {
-        self.open.len() >= OPEN_MAX || self.open_bytes >= OPEN_BYTES_MAX
+        let many =
+            self.open.len() >= OPEN_MAX && (self.is_healthy() || self.open.len() >= OPEN_MAX_UNHEALTHY);
+        let parts: usize = self.parts.values().map(Batch::size).sum();
+        let bytes = self.open_bytes + self.main.size() + self.joint.size() + parts;
+        many || bytes >= OPEN_BYTES_MAX
     }
 
     /// A number that no session and no body has or had.

@@ -13,6 +13,7 @@ use super::journal::Place;
 use super::timers::Timer;
 use crate::message::{Delivery, Inbound, Message};
 use crate::sessions::Will;
+use crate::totals::Levels;
 use colibri_topics::GroupId;
 
 impl Shard {
@@ -76,6 +77,7 @@ impl Shard {
         // Also what a member of a shared group has begun. [v5 MQTT-4.8.2-4]
         entry.stored = Some(Box::new(messages));
         entry.expiry_watched = false;
+        let counts = entry.backlogged || entry.stored.as_deref().is_some_and(|queue| queue.waiting() > 0);
         // [v5 MQTT-3.1.2-23] [v3.1.1 MQTT-4.1.0-2]
         if !entry.outlives_connection() {
             return self.end_session(session);
@@ -83,6 +85,9 @@ impl Shard {
         // [v5 MQTT-4.1.0-2]
         if let Some(end) = entry.ends(now) {
             self.timers.set(end, Timer::SessionExpiry { session, stay });
+        }
+        if counts {
+            self.count_queue(session);
         }
         self.watch_expiry(session);
         self.set_away(session, true);
@@ -111,6 +116,7 @@ impl Shard {
         }
         let entry = self.sessions.remove(session);
         if let Some(entry) = entry {
+            self.queued.count(session, Levels::default());
             self.forget_session(&entry);
             for (group, message) in entry.stored.iter().flat_map(|messages| redeliverable(messages)) {
                 self.route_to_group(&group, &mut Inbound::from_message(&message));

@@ -25,6 +25,7 @@ mod random;
 mod reading;
 mod recording;
 mod restoring;
+mod rows;
 mod run;
 mod socket;
 mod spilling;
@@ -51,6 +52,7 @@ use crate::route::{Routing, interest::Interests};
 use crate::sessions::Sessions;
 use crate::subscriber::{Options, Subscriber};
 use crate::sys_topics::SysTopics;
+use crate::totals::{Queued, Totals};
 use connections::Connections;
 use cooling::Warm;
 use inbox::{Inbox, Links, Operation};
@@ -88,6 +90,7 @@ pub struct Shard {
     pub(crate) retained: Retained,
     pub(crate) timers: Timers,
     pub(crate) links: Links,
+    pub(crate) queued: Queued,
     pub(crate) metrics: Metrics,
     pub(crate) sys_topics: SysTopics,
     pub(crate) routing: Routing,
@@ -142,14 +145,19 @@ impl Shard {
     ) -> (Vec<Self>, Stopper) {
         let inboxes: Vec<Arc<Inbox>> = wakes.into_iter().map(|wake| Arc::new(Inbox::new(wake))).collect();
         let crowded = Arc::new(AtomicU64::new(0));
+        let totals = Arc::new(Totals::default());
         let links = (0u8..)
             .zip(&inboxes)
             .map(|(number, _)| (number, Links::new(number, inboxes.clone(), Arc::clone(&crowded))));
-        let shards = links.map(|(number, links)| Self::new(number, Arc::clone(config), links, now)).collect();
+        let shards = links.map(|(number, links)| {
+            let queued = Queued::new(Arc::clone(&totals), config);
+            Self::new(number, Arc::clone(config), links, queued, now)
+        });
+        let shards = shards.collect();
         (shards, Stopper::new(inboxes))
     }
 
-    fn new(number: u8, config: Arc<Config>, links: Links, now: Time) -> Self {
+    fn new(number: u8, config: Arc<Config>, links: Links, queued: Queued, now: Time) -> Self {
         let seed = config.seed;
         let shards = links.count();
         let mut shard = Self {
@@ -163,6 +171,7 @@ impl Shard {
             retained: Retained::new(seed, shards),
             timers: Timers::default(),
             links,
+            queued,
             metrics: Metrics::default(),
             sys_topics: SysTopics::new(shards),
             placement: Placement::new(seed, shards),
@@ -194,6 +203,7 @@ impl Shard {
     /// One turn: `ready` has what has become ready since the last one.
     pub fn step(&mut self, now: Time, ready: &[Ready], sockets: &mut dyn Sockets) -> Next {
         self.now = now;
+        self.look_at_totals();
         let adopted = mem::take(&mut self.adopted);
         self.take_inbox(sockets);
         if mem::take(&mut self.overdue) {
@@ -223,14 +233,7 @@ impl Shard {
             self.accept(sockets);
         }
         if !self.is_held_up() {
-            let mut more = mem::take(&mut self.more);
-            for connection in more.drain(..) {
-                self.read(connection, sockets);
-                self.flush_overfull(sockets);
-            }
-            // Those that are to be read again are for the next turn.
-            more.append(&mut self.more);
-            self.more = more;
+            self.read_all(sockets);
             for (connection, birth) in adopted {
                 self.begin_adopted(connection, birth, sockets);
             }
@@ -248,7 +251,27 @@ impl Shard {
             // What waited has been sent, and some of it must not leave before the store knows.
             self.hand_in_turn();
         }
+        self.tell_totals();
+        self.links.set_behind(self.journal.is_behind());
         self.next()
+    }
+
+    /// Reads all connections that may have something, until there is too much for the store.
+    fn read_all(&mut self, sockets: &mut dyn Sockets) {
+        let mut connections = mem::take(&mut self.more);
+        let mut read = 0;
+        for &connection in &connections {
+            self.read(connection, sockets);
+            self.flush_overfull(sockets);
+            read += 1;
+            if self.journal.is_behind() {
+                break;
+            }
+        }
+        // Those that were not read come first the next time.
+        connections.drain(..read);
+        connections.append(&mut self.more);
+        self.more = connections;
     }
 
     /// Hands over what there is for the store and for other shards. It comes before anything is written to
@@ -263,7 +286,7 @@ impl Shard {
     }
 
     /// Whether another shard or the store is so far behind that this one should not read on.
-    fn is_held_up(&self) -> bool {
+    pub(crate) fn is_held_up(&self) -> bool {
         self.links.are_full() || self.journal.is_behind()
     }
 
@@ -274,6 +297,7 @@ impl Shard {
 
     /// What this shard has counted, as the `$SYS` topics have it of all.
     pub fn metrics(&self) -> Metrics {
+        debug_assert_eq!(self.queued.own(), self.recount());
         self.measure()
     }
 

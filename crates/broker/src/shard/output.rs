@@ -103,6 +103,7 @@ impl Shard {
     fn write(&mut self, number: u32, sockets: &mut dyn Sockets) {
         self.advance_replays(number);
         self.write_all(number, sockets);
+        self.count_queue_of(number);
         if self.has_replay_to_begin(number) {
             self.touch(number);
         }

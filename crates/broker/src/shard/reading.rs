@@ -2,13 +2,19 @@
 
 use std::io;
 use std::mem;
+use std::time::Duration;
 
 use colibri_codec::{Frame, PacketType, Split};
 use colibri_protocol::{State, Violation};
 
 use super::gate::GATE_BYTES_MAX;
 use super::socket::Sockets;
+use super::timers::Timer;
 use super::{PAUSE_FACTOR, READ_BUFFER_SIZE, Shard};
+
+/// How long a client is not read that was refused something because the store takes nothing. A tenth of the
+/// time after which the store is tried again.
+const REST: Duration = Duration::from_millis(100);
 
 impl Shard {
     /// Reads a socket once, and deals with all whole packets.
@@ -31,6 +37,9 @@ impl Shard {
         if client.gate.as_ref().is_some_and(|gate| gate.len() >= GATE_BYTES_MAX) {
             // Nor is one asked whose answers the store is behind with.
             client.flags.gate_full = true;
+            return;
+        }
+        if client.flags.resting {
             return;
         }
         let birth = client.birth;
@@ -70,6 +79,25 @@ impl Shard {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.read_again(number),
             Err(_) => self.drop_connection(number, sockets),
+        }
+    }
+
+    /// Does not read a client for a moment: it was refused a message because the store takes nothing, and
+    /// would otherwise learn that again as often as it can ask.
+    #[cold]
+    pub(crate) fn rest(&mut self, number: u32) {
+        let Some(client) = self.connections.get_mut(number) else { return };
+        if !mem::replace(&mut client.flags.resting, true) {
+            let timer = Timer::Rest { connection: number, birth: client.birth };
+            self.timers.set(self.now + REST, timer);
+        }
+    }
+
+    /// Reads a client again.
+    pub(crate) fn end_rest(&mut self, number: u32, birth: u32) {
+        if let Some(client) = self.connections.born(number, birth) {
+            client.flags.resting = false;
+            self.read_again(number);
         }
     }
 

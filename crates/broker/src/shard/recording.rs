@@ -6,18 +6,17 @@
 use colibri_codec::{
     Frame, OwnedTopicFilter, PacketId, PacketType, Publish, QoS, SubscriptionOptions, TopicFilter, TopicName,
 };
-use colibri_protocol::{Event, Progress, Pumped, Sent, Time};
+use colibri_protocol::{Event, Progress, Pumped, Sent};
 use colibri_storage::records::{
-    OF_SESSION, QueueBody, QueueRecord, QueueState, RetainedRecord, SessionRecord, StoredMessage, StoredWill,
-    SubscriptionIdentifiers, SubscriptionRecord, body_key, queue_key, received_key, session_prefix,
-    subscription_key,
+    OF_SESSION, QueueState, RetainedRecord, SessionRecord, StoredWill, SubscriptionRecord, body_key,
+    queue_key, received_key, session_prefix, subscription_key,
 };
 use colibri_storage::{Put, Table};
-use colibri_topics::GroupId;
 
 use super::Shard;
 use super::inbox::Joint;
 use super::journal::{Place, Shared, Ticket};
+use super::rows::{put_row, stored};
 use crate::message::{Delivery, Inbound, Message};
 use crate::route::Route;
 use crate::sessions::ClientSession;
@@ -374,8 +373,7 @@ impl Shard {
         let (now, epoch) = (self.now, self.epoch);
         let stays_behind = self.stays_behind_gate(number);
         let Some(client) = self.connections.get_mut(number) else { return };
-        let behind = client.gate.as_ref().map_or(0, |gate| gate.len());
-        let room = self.config.output_budget.saturating_sub(client.pending() + behind);
+        let room = self.config.output_budget.saturating_sub(client.pending() + client.gated());
         if room == 0 || !client.protocol.has_backlog() {
             return;
         }
@@ -384,10 +382,13 @@ impl Shard {
         // Nor may what is retained overtake the SUBACK that it comes with.
         let mut gated = client.gate.is_some() && client.flags.replaying || stays_behind;
         let (journal, metrics) = (&mut self.journal, &mut self.metrics);
+        let mut expires = None;
+        client.protocol.set_takes_back(true);
         client.protocol.pump_watched(room, now, &mut answer, |pumped| match pumped {
             Pumped::Begun(delivery, id) => {
                 metrics.publishes_sent += 1;
                 gated |= delivery.qos == QoS::ExactlyOnce;
+                expires = expires.into_iter().chain(delivery.message.expires).min();
                 if delivery.row != 0 {
                     let state = QueueState::Sent(id);
                     put_row(journal.batch(), storage, delivery, state, Put::Replace, epoch);
@@ -402,6 +403,7 @@ impl Shard {
                 dropped.push((delivery.row, delivery.body));
             }
         });
+        client.protocol.set_takes_back(false);
         for (row, body) in dropped {
             self.forget_row(session, row, body);
         }
@@ -410,6 +412,7 @@ impl Shard {
         if gated && let Some(gate) = self.connections.get_mut(number).and_then(|client| client.gate.as_mut())
         {
             gate.holds_messages = true;
+            gate.note_expiry(expires);
         }
         answer.clear();
         self.answer = answer;
@@ -450,51 +453,5 @@ impl Shard {
     /// The store has committed one thing of a ticket. Gates open at the end of the turn.
     pub(crate) fn on_committed(&mut self, ticket: Ticket) {
         self.journal.on_committed(ticket);
-    }
-}
-
-fn put_row(
-    batch: &mut colibri_storage::Batch,
-    storage: u64,
-    delivery: &Delivery,
-    state: QueueState,
-    put: Put,
-    epoch: u64,
-) {
-    let group = delivery.group().and_then(group_filter);
-    let group = group.as_ref().map(OwnedTopicFilter::filter);
-    let body = match delivery.body {
-        0 => QueueBody::Inline(stored(&delivery.message, epoch)),
-        body => QueueBody::Shared(body),
-    };
-    let record = QueueRecord {
-        qos: delivery.qos,
-        retain: delivery.retain,
-        replayed: delivery.replayed,
-        state,
-        subscription_identifiers: SubscriptionIdentifiers::new(delivery.subscription_identifiers()),
-        group,
-        body,
-    };
-    let key = queue_key(storage, delivery.row);
-    batch.put_with(Table::Queue, &key, put, |out| record.encode(out));
-}
-
-/// A shared group as the filter that its members subscribed to.
-fn group_filter(group: &GroupId) -> Option<OwnedTopicFilter> {
-    let text = format!("$share/{}/{}", group.share(), group.filter().as_str());
-    TopicFilter::new(&text).ok().map(OwnedTopicFilter::from)
-}
-
-/// A message as it is stored. `epoch` is what makes milliseconds since 1970 of the shard's clock.
-pub(super) fn stored(message: &Message, epoch: u64) -> StoredMessage<'_> {
-    StoredMessage {
-        topic: message.topic.name(),
-        qos: message.qos,
-        retain: message.retain,
-        expires_at: message.expires.map(|at: Time| epoch + at.as_millis()),
-        publisher: None,
-        properties: message.properties().wire(),
-        payload: message.payload(),
     }
 }

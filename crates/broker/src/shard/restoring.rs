@@ -126,6 +126,7 @@ impl Shard {
             let options = if is_shared { options.with_away(true) } else { *options };
             entry.subscriptions.insert(filter.clone(), options);
         }
+        self.count_queue(session);
         self.sessions.stored += 1;
         self.links.set_stored_sessions(self.sessions.stored);
         for (filter, options) in found.subscriptions {
@@ -138,6 +139,7 @@ impl Shard {
             }
         }
         self.restore_deadlines(session, stay, found.disconnected_at, will);
+        self.watch_expiry(session);
         Ok(())
     }
 

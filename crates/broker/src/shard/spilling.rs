@@ -7,6 +7,7 @@ use super::Shard;
 use super::journal::{FetchRequest, Fetched};
 use crate::message::Delivery;
 use crate::spilled::SpilledRow;
+use crate::totals::Pool;
 
 /// How many messages may wait in memory for a client that is connected; later ones are in the store alone.
 /// Enough that a client which takes a second to catch up makes nobody read the store.
@@ -18,6 +19,9 @@ const FETCH_MESSAGES: usize = 500;
 const FETCH_BYTES: usize = 1 << 20;
 /// More is read when fewer messages than this wait in memory.
 const FETCH_BELOW: usize = FETCH_MESSAGES / 2;
+/// How many are read for a client that has none left when memory has no room: so many that it goes on, and not
+/// more than all clients together may have.
+const FETCH_WHEN_FULL: usize = 8;
 
 impl Shard {
     /// Whether a waiting message of a stored session need not be in memory.
@@ -25,13 +29,17 @@ impl Shard {
     /// One for a shared group stays there, as another member may have to get it; and so does a retained one,
     /// which is in memory anyway and comes before what is published later, even with QoS 0.
     pub(crate) fn is_to_spill(&self, number: u32, delivery: &Delivery) -> bool {
-        let Some(session) = self.sessions.get(number) else { return false };
-        if !may_spill(delivery) {
+        may_spill(delivery) && self.spills_next(number)
+    }
+
+    /// Whether the next message that has to wait for a session would be left to the store.
+    pub(crate) fn spills_next(&self, number: u32) -> bool {
+        let Some(session) = self.sessions.get(number).filter(|session| session.storage != 0) else {
             return false;
-        }
+        };
         let Some(queue) = self.queue_of(number) else { return false };
         let many = queue.waiting() >= MEMORY_MESSAGES || queue.waiting_bytes() >= MEMORY_BYTES;
-        session.spilled.is_some() || !session.is_connected() || many
+        session.spilled.is_some() || !session.is_connected() || many || self.queued.is_full(Pool::Memory)
     }
 
     /// Leaves a waiting message to the store.
@@ -68,16 +76,21 @@ impl Shard {
     /// Reads more of what is in the store alone, if its client will soon have taken what is in memory.
     pub(crate) fn fetch_spilled(&mut self, number: u32) {
         let waiting = self.queue_of(number).map_or(0, Session::waiting);
+        let (below, most) = if self.queued.is_full(Pool::Memory) {
+            (1, FETCH_WHEN_FULL)
+        } else {
+            (FETCH_BELOW, FETCH_MESSAGES)
+        };
         let now = self.now;
         let Some(session) = self.sessions.get_mut(number) else { return };
         let storage = session.storage;
         let Some(spilled) = &mut session.spilled else { return };
-        if spilled.asked > 0 || waiting >= FETCH_BELOW || session.connection.is_none() {
+        if spilled.asked > 0 || waiting >= below || session.connection.is_none() {
             return;
         }
         let expired = spilled.take_expired(now);
         let (mut rows, mut bytes) = (Vec::new(), 0);
-        for row in spilled.iter().take(FETCH_MESSAGES) {
+        for row in spilled.iter().take(most) {
             bytes += row.size as usize;
             if bytes > FETCH_BYTES && !rows.is_empty() {
                 break;
@@ -128,20 +141,19 @@ impl Shard {
         self.touch(connection);
     }
 
-    /// Takes the oldest message out that is in the store alone.
-    pub(crate) fn drop_oldest_spilled(&mut self, number: u32) {
-        let Some(session) = self.sessions.get_mut(number) else { return };
-        let Some(spilled) = &mut session.spilled else { return };
-        let row = spilled.pop_front();
+    /// Takes the oldest message out that is in the store alone; gives what it counted with, in bytes.
+    pub(crate) fn drop_oldest_spilled(&mut self, number: u32) -> Option<usize> {
+        let session = self.sessions.get_mut(number)?;
+        let spilled = session.spilled.as_mut()?;
+        let row = spilled.pop_front()?;
         if spilled.is_empty() {
             session.spilled = None;
         }
-        if let Some(row) = row {
-            self.forget_row(number, row.row, row.body);
-        }
+        self.forget_row(number, row.row, row.body);
+        Some(row.size as usize)
     }
 
-    /// Frees the room that expired messages take in the queue of a session.
+    /// Frees the room that expired messages take in the store for a session.
     pub(crate) fn expire_spilled(&mut self, number: u32) {
         let now = self.now;
         let Some(session) = self.sessions.get_mut(number) else { return };
@@ -162,7 +174,7 @@ impl Shard {
 }
 
 fn may_spill(delivery: &Delivery) -> bool {
-    delivery.row != 0 && !delivery.replayed && delivery.group().is_none()
+    delivery.row != 0 && delivery.may_be_stored_alone()
 }
 
 fn spilled_row(delivery: &Delivery) -> SpilledRow {

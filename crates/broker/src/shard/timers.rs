@@ -23,12 +23,14 @@ pub(crate) enum Timer {
     KeepAlive { connection: u32, birth: u32 },
     /// When the session of an absent client ends.
     SessionExpiry { session: u32, stay: u32 },
-    /// When a message may have expired in the queue of an absent client.
+    /// When a message may have expired in the queue of a session.
     QueueExpiry { session: u32, stay: u32 },
     /// When the will of an absent client is to be published.
     WillDelay { session: u32, stay: u32 },
     /// When a retained message is no longer worth keeping.
     RetainedExpiry { topic: OwnedTopicName },
+    /// When a client is read again that was refused something because the store takes nothing.
+    Rest { connection: u32, birth: u32 },
     /// When a listener is tried again from which no connection could be accepted.
     Accept { listener: usize },
     /// When connections that are idle give back what they needed while they were not.

@@ -5,9 +5,12 @@
 mod answers;
 mod authentication;
 mod connecting;
+mod disk;
 mod elsewhere;
 mod expiry;
+mod figures;
 mod flags;
+mod forgotten;
 mod hello;
 mod oracle;
 mod overload;
@@ -22,6 +25,7 @@ mod sessions;
 mod shared;
 mod subscriptions;
 mod tcp;
+mod totals;
 mod wills;
 mod world;
 

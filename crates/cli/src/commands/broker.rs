@@ -32,6 +32,21 @@ pub(crate) struct Options {
     /// How many messages with QoS 1 or 2 may wait for one client that is away or slow
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = parse_queue)]
     max_queued_messages: usize,
+    /// How many bytes of them; k, M and G stand for KiB, MiB and GiB
+    #[arg(long, value_name = "BYTES", default_value = "64M", value_parser = parse_bytes)]
+    max_queued_bytes: usize,
+    /// How many messages may wait in memory for all clients together, or `unlimited`
+    #[arg(long, value_name = "N", default_value = "10000000", value_parser = parse_total)]
+    max_queued_messages_total: usize,
+    /// How many bytes of them, or `unlimited`
+    #[arg(long, value_name = "BYTES", default_value = "1G", value_parser = parse_total)]
+    max_queued_bytes_total: usize,
+    /// How many messages may wait on the disk alone for all clients together, or `unlimited`
+    #[arg(long, value_name = "N", default_value = "10000000", value_parser = parse_total)]
+    max_stored_messages_total: usize,
+    /// How many bytes of them, or `unlimited`
+    #[arg(long, value_name = "BYTES", default_value = "16G", value_parser = parse_total)]
+    max_stored_bytes_total: usize,
     /// What happens to one more: refuse it (its publisher gets 0x97, or no acknowledgement before 5.0),
     /// drop the oldest or the newest for that client, or disconnect that client
     #[arg(long, value_name = "POLICY", default_value = "refuse")]
@@ -101,6 +116,11 @@ fn serve(options: &Options) -> Result<(), String> {
         config.shards = shards;
     }
     config.queued_messages_maximum = options.max_queued_messages;
+    config.queued_bytes_maximum = options.max_queued_bytes;
+    config.queued_messages_total_maximum = options.max_queued_messages_total;
+    config.queued_bytes_total_maximum = options.max_queued_bytes_total;
+    config.stored_messages_total_maximum = options.max_stored_messages_total;
+    config.stored_bytes_total_maximum = options.max_stored_bytes_total;
     config.queue_full = match options.queue_full {
         Policy::Refuse => QueueFull::Refuse,
         Policy::DropOldest => QueueFull::DropOldest,
@@ -242,6 +262,28 @@ fn parse_queue(text: &str) -> Result<usize, String> {
     count.ok_or_else(|| "expected a number from 1".to_owned())
 }
 
+/// A number of bytes from 1, perhaps in KiB, MiB or GiB.
+fn parse_bytes(text: &str) -> Result<usize, String> {
+    let (digits, shift) = match text.as_bytes().last() {
+        Some(b'k' | b'K') => (text.get(..text.len() - 1), 10),
+        Some(b'm' | b'M') => (text.get(..text.len() - 1), 20),
+        Some(b'g' | b'G') => (text.get(..text.len() - 1), 30),
+        Some(_) | None => (Some(text), 0),
+    };
+    let count = digits.and_then(|digits| digits.parse::<usize>().ok()).filter(|count| *count > 0);
+    let count = count.and_then(|count| count.checked_mul(1 << shift));
+    count.ok_or_else(|| "expected a number from 1, perhaps with k, M or G behind it".to_owned())
+}
+
+/// A limit for all clients together.
+fn parse_total(text: &str) -> Result<usize, String> {
+    if text == "unlimited" {
+        Ok(usize::MAX)
+    } else {
+        parse_bytes(text).map_err(|wrong| format!("{wrong}, or unlimited"))
+    }
+}
+
 fn parse_reference(text: &str) -> Result<String, String> {
     // As long as a string of the protocol may be (section 1.5.4).
     let fits = (1..=usize::from(u16::MAX)).contains(&text.len());
@@ -269,6 +311,46 @@ mod tests {
         assert!(parse_shards("65").is_err());
         assert!(parse_shards("many").is_err());
         assert_eq!(parse_shards("64"), Ok(64));
+    }
+
+    #[test]
+    fn limits_are_numbers_from_one_with_a_unit_or_the_word_unlimited() {
+        assert_eq!(parse_bytes("1"), Ok(1));
+        assert_eq!(parse_bytes("64M"), Ok(64 << 20));
+        assert_eq!((parse_bytes("3k"), parse_bytes("2G")), (Ok(3072), Ok(2 << 30)));
+        assert_eq!((parse_total("10"), parse_total("unlimited")), (Ok(10), Ok(usize::MAX)));
+        for wrong in ["", "0", "0M", "M", "-1", "1.5M", "many", "99999999999999999999", "99999999999999G"] {
+            assert!(parse_bytes(wrong).is_err() && parse_total(wrong).unwrap_err().contains("unlimited"));
+        }
+        assert!(parse_bytes("unlimited").is_err());
+    }
+
+    #[test]
+    fn the_limits_of_the_command_line_are_those_of_the_library_unless_it_says_otherwise() {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            options: Options,
+        }
+        let options = <Line as clap::Parser>::parse_from(["broker"]).options;
+        let config = Config::default();
+        let of_config = [
+            config.queued_messages_maximum,
+            config.queued_bytes_maximum,
+            config.queued_messages_total_maximum,
+            config.queued_bytes_total_maximum,
+            config.stored_messages_total_maximum,
+            config.stored_bytes_total_maximum,
+        ];
+        let of_line = [
+            options.max_queued_messages,
+            options.max_queued_bytes,
+            options.max_queued_messages_total,
+            options.max_queued_bytes_total,
+            options.max_stored_messages_total,
+            options.max_stored_bytes_total,
+        ];
+        assert_eq!(of_line, of_config);
     }
 
     #[test]

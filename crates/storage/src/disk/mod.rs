@@ -13,8 +13,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use redb::{
-    Database, DatabaseError, Durability, Error, ReadableDatabase, StorageError, TableDefinition, TableError,
-    WriteTransaction,
+    Database, DatabaseError, Durability, Error, ReadableDatabase, ReadableTableMetadata, StorageError,
+    TableDefinition, TableError, WriteTransaction,
 };
 
 use crate::{Batch, Change, Rows, Store, StoreError, Table, Visit};
@@ -241,6 +241,15 @@ impl Store for Disk {
 
     fn size(&self) -> Option<u64> {
         fs::metadata(self.file()).ok().map(|metadata| metadata.len())
+    }
+
+    fn rows(&self, table: Table) -> Option<u64> {
+        let mut count = 0;
+        let counted = read(self.database().ok()?, table, |rows| {
+            count = rows.len()?;
+            Ok(())
+        });
+        counted.ok().map(|()| count)
     }
 }
 
