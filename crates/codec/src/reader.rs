@@ -1,7 +1,7 @@
 //! A cursor over one packet's bytes; with `writer.rs` the only index arithmetic of the crate.
 
 use crate::Malformed;
-use crate::primitive::{BinaryData, PacketId, Utf8String, VARIABLE_BYTE_INTEGER_MAX};
+use crate::primitive::{BinaryData, PacketId, Utf8String, VARIABLE_BYTE_INTEGER_MAX, is_ascii_without_nul};
 
 /// Reads the primitives of section 1.5 from the front of a slice.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +21,13 @@ impl<'a> Reader<'a> {
     /// Everything that is left.
     pub(crate) fn rest(&mut self) -> &'a [u8] {
         core::mem::take(&mut self.rest)
+    }
+
+    /// What was read since the reader was `before`.
+    #[inline]
+    pub(crate) fn since(&self, before: &Self) -> &'a [u8] {
+        let read = before.rest.len().saturating_sub(self.rest.len());
+        before.rest.get(..read).unwrap_or_default()
     }
 
     /// Fails when bytes are left after the last field.
@@ -99,5 +106,17 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn utf8_string(&mut self) -> Result<Utf8String<'a>, Malformed> {
         Utf8String::new(self.str()?)
+    }
+
+    /// Checks what [`Reader::utf8_string`] would give, for who does not need it: of most strings every byte
+    /// is a character.
+    #[inline]
+    pub(crate) fn verify_utf8_string(&mut self) -> Result<(), Malformed> {
+        let mut reader = *self;
+        if is_ascii_without_nul(reader.prefixed()?) {
+            *self = reader;
+            return Ok(());
+        }
+        self.utf8_string().map(|_| ())
     }
 }
