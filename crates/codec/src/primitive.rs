@@ -97,13 +97,17 @@ pub(crate) fn is_ascii_without_nul(bytes: &[u8]) -> bool {
     /// 1 in each byte of a word.
     const ONES: u64 = 0x0101_0101_0101_0101;
     // 1 less than 0 sets the highest bit. Above a 0 the borrow can set others, which changes nothing.
-    let (words, rest) = bytes.as_chunks::<8>();
-    let words = words.iter().fold(0, |seen, word| {
-        let word = u64::from_ne_bytes(*word);
-        seen | word | word.wrapping_sub(ONES)
-    });
-    let rest = rest.iter().fold(0, |seen, byte| seen | byte | byte.wrapping_sub(1));
-    words & HIGHEST == 0 && rest & 0x80 == 0
+    let suspicious = |seen: u64, word: u64| seen | word | word.wrapping_sub(ONES);
+    let seen = match bytes.last_chunk() {
+        // The last word overlaps the one before it where the length is not a multiple of eight.
+        Some(last) => {
+            let (words, _) = bytes.as_chunks();
+            let words = words.iter().map(|word| u64::from_ne_bytes(*word));
+            words.fold(suspicious(0, u64::from_ne_bytes(*last)), suspicious)
+        }
+        None => suspicious(0, bytes.iter().fold(ONES, |word, byte| word << 8 | u64::from(*byte))),
+    };
+    seen & HIGHEST == 0
 }
 
 /// Binary Data (section 1.5.6): at most 65,535 bytes.

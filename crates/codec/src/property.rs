@@ -91,7 +91,7 @@ macro_rules! properties {
             }
 
             /// Goes past a property that was checked.
-            #[inline]
+            #[inline(always)]
             fn skip(reader: &mut Reader<'_>, id: PropertyId) -> Result<(), Malformed> {
                 match id {
                     $(PropertyId::$name => kind::$kind::skip(reader),)+
@@ -292,6 +292,12 @@ impl<'a> Properties<'a> {
         self.list.is_empty() && self.wire.bytes().is_empty()
     }
 
+    /// Whether there is such a property.
+    #[inline]
+    pub fn contains(&self, id: PropertyId) -> bool {
+        self.wire.contains(id) || self.list.iter().any(|property| property.id() == id)
+    }
+
     /// Whether all properties are of a set, however often.
     #[inline]
     pub fn is_within(&self, set: PropertySet) -> bool {
@@ -305,14 +311,14 @@ impl<'a> Properties<'a> {
     #[cfg(feature = "alloc")]
     pub fn copy_within<'c>(&self, set: PropertySet, out: &'c mut alloc::vec::Vec<u8>) -> Properties<'c> {
         let start = out.len();
-        let mut present = 0;
+        let mut listed = 0;
         for property in self.list {
             if set.contains(property.id()) && property.check().is_ok() {
-                wire::note(&mut present, property.id());
+                wire::note(&mut listed, property.id());
                 property.encode(out);
             }
         }
-        present = self.wire.copy_within(set, present, out);
+        let present = self.wire.copy_within(set, listed, out);
         Properties { list: &[], wire: Wire::known(out.get(start..).unwrap_or_default(), present) }
     }
 
@@ -352,13 +358,20 @@ impl<'a> Properties<'a> {
     }
 
     /// Checks what a caller put together, before it is written.
+    #[inline]
     pub(crate) fn check(&self, allowed: PropertySet) -> Result<(), EncodeError> {
+        let listed = if self.list.is_empty() { 0 } else { self.check_list(allowed)? };
+        Ok(self.wire.admit(allowed, listed)?)
+    }
+
+    /// Checks the list, and gives the bits of what is in it.
+    fn check_list(&self, allowed: PropertySet) -> Result<u64, Malformed> {
         let mut seen = 0;
         for property in self.list {
             allowed.admit(&mut seen, property.id())?;
             property.check()?;
         }
-        Ok(self.wire.admit(allowed, seen)?)
+        Ok(seen)
     }
 
     /// The length of all properties in bytes, without the Property Length.

@@ -110,7 +110,8 @@ impl<'a> Reader<'a> {
 
     /// Checks what [`Reader::utf8_string`] would give, for who does not need it: of most strings every byte
     /// is a character.
-    #[inline]
+    // Not inlined: there is a place for each kind of property, and the copies took eight kilobytes.
+    #[inline(never)]
     pub(crate) fn verify_utf8_string(&mut self) -> Result<(), Malformed> {
         let mut reader = *self;
         if is_ascii_without_nul(reader.prefixed()?) {

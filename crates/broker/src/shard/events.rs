@@ -84,9 +84,7 @@ impl Shard {
             payload: publish.payload,
         };
         // The bytes can be passed on if nothing in them belongs to this connection alone.
-        let plain = !publish.dup
-            && (publish.properties.is_empty()
-                || (expires.is_none() && publish.properties.topic_alias().is_none()));
+        let plain = !publish.dup && publish.properties.is_within(Publication::PASSED_ON);
         let wire = plain.then_some(Wire { bytes, has_properties: version.has_properties() });
         let mut inbound = Inbound::new(&publication, publisher).with_wire(wire);
         match self.may_publish(inbound.topic) {

@@ -235,12 +235,12 @@ impl Kind for Text {
 
     #[inline]
     fn read<'a>(reader: &mut Reader<'a>, _: PropertyId) -> Result<Utf8String<'a>, Malformed> {
-        // [v5 MQTT-3.3.2-19]
         reader.utf8_string()
     }
 
     #[inline]
     fn verify(reader: &mut Reader<'_>, _: PropertyId) -> Result<(), Malformed> {
+        // [v5 MQTT-3.3.2-19]
         reader.verify_utf8_string()
     }
 
@@ -320,12 +320,12 @@ impl Kind for Pair {
         reader: &mut Reader<'a>,
         _: PropertyId,
     ) -> Result<(Utf8String<'a>, Utf8String<'a>), Malformed> {
-        // [v5 MQTT-1.5.7-1]
         Ok((reader.utf8_string()?, reader.utf8_string()?))
     }
 
     #[inline]
     fn verify(reader: &mut Reader<'_>, _: PropertyId) -> Result<(), Malformed> {
+        // [v5 MQTT-1.5.7-1]
         reader.verify_utf8_string()?;
         reader.verify_utf8_string()
     }

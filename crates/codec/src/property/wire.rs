@@ -3,7 +3,7 @@
 use crate::reader::Reader;
 use crate::{Malformed, Property, PropertyId, PropertySet};
 
-/// The bit that says that a property other than User Property stands there more than once.
+/// The bit that says that a property other than User Property may stand there more than once.
 const REPEATS: u64 = 1;
 
 /// Properties as bytes, one behind the other.
@@ -94,7 +94,7 @@ impl<'a> Wire<'a> {
     /// The first property with this identifier: a reader that stands before its value.
     #[inline]
     pub(super) fn find(&self, id: PropertyId) -> Option<Reader<'a>> {
-        if self.present & id.bit() == 0 { None } else { self.search(id) }
+        if self.contains(id) { self.search(id) } else { None }
     }
 
     fn search(&self, id: PropertyId) -> Option<Reader<'a>> {
@@ -106,6 +106,12 @@ impl<'a> Wire<'a> {
             }
             Property::skip(&mut reader, found).ok()?;
         }
+    }
+
+    /// Whether there is such a property.
+    #[inline]
+    pub(super) const fn contains(&self, id: PropertyId) -> bool {
+        self.present & id.bit() != 0
     }
 
     /// Whether all properties are of a set.
@@ -129,20 +135,14 @@ impl<'a> Wire<'a> {
         self.each().try_for_each(|(id, _)| allowed.admit(&mut seen, id))
     }
 
-    /// Writes the properties of a set behind those that `present` names, and gives the names of all.
+    /// Writes the properties of a set behind those of `listed`, and gives the bits of all.
     #[cfg(feature = "alloc")]
-    pub(super) fn copy_within(
-        &self,
-        set: PropertySet,
-        mut present: u64,
-        out: &mut alloc::vec::Vec<u8>,
-    ) -> u64 {
+    pub(super) fn copy_within(&self, set: PropertySet, listed: u64, out: &mut alloc::vec::Vec<u8>) -> u64 {
         out.reserve(self.bytes.len());
         // Those that stand together are copied together.
         let (mut rest, mut run) = (self.bytes, 0);
         for (id, property) in self.each() {
             if set.contains(id) {
-                note(&mut present, id);
                 run += property.len();
                 continue;
             }
@@ -152,7 +152,10 @@ impl<'a> Wire<'a> {
             run = 0;
         }
         out.extend_from_slice(rest.get(..run).unwrap_or_default());
-        present
+        // What repeats may have been left out. To think that it repeats still costs time and nothing else.
+        let copied = self.present & (set.bits | REPEATS);
+        let again = listed & copied & !PropertyId::UserProperty.bit() != 0;
+        listed | copied | if again { REPEATS } else { 0 }
     }
 }
 

@@ -170,6 +170,10 @@ proptest! {
         let properties = Properties::from_checked(&bytes).with_list(&list);
         let all = properties.iter().all(|property| set.contains(property.id()));
         prop_assert_eq!(properties.is_within(set), all);
+        for id in PropertyId::ALL {
+            let any = properties.iter().any(|property| property.id() == id);
+            prop_assert_eq!(properties.contains(id), any);
+        }
     }
 
     #[cfg(feature = "alloc")]
