@@ -90,7 +90,8 @@ impl fmt::Debug for Utf8String<'_> {
 }
 
 /// Whether each byte is a character by itself, and none is U+0000.
-#[inline]
+// Not inlined: it is asked in a place for each kind of property, and the copies took eight kilobytes.
+#[inline(never)]
 pub(crate) fn is_ascii_without_nul(bytes: &[u8]) -> bool {
     /// The highest bit of each byte of a word.
     const HIGHEST: u64 = 0x8080_8080_8080_8080;

@@ -101,7 +101,7 @@ impl<'a> Reader<'a> {
 
     /// The text of a field that has rules of its own on top (topics), unchecked for U+0000.
     pub(crate) fn str(&mut self) -> Result<&'a str, Malformed> {
-        core::str::from_utf8(self.prefixed()?).map_err(|_| Malformed::StringNotUtf8)
+        text(self.prefixed()?)
     }
 
     pub(crate) fn utf8_string(&mut self) -> Result<Utf8String<'a>, Malformed> {
@@ -110,14 +110,19 @@ impl<'a> Reader<'a> {
 
     /// Checks what [`Reader::utf8_string`] would give, for who does not need it: of most strings every byte
     /// is a character.
-    // Not inlined: there is a place for each kind of property, and the copies took eight kilobytes.
-    #[inline(never)]
+    #[inline]
     pub(crate) fn verify_utf8_string(&mut self) -> Result<(), Malformed> {
-        let mut reader = *self;
-        if is_ascii_without_nul(reader.prefixed()?) {
-            *self = reader;
-            return Ok(());
-        }
-        self.utf8_string().map(|_| ())
+        let bytes = self.prefixed()?;
+        if is_ascii_without_nul(bytes) { Ok(()) } else { Self::verify_any_text(bytes) }
     }
+
+    #[cold]
+    fn verify_any_text(bytes: &[u8]) -> Result<(), Malformed> {
+        Utf8String::new(text(bytes)?).map(|_| ())
+    }
+}
+
+#[inline]
+fn text(bytes: &[u8]) -> Result<&str, Malformed> {
+    core::str::from_utf8(bytes).map_err(|_| Malformed::StringNotUtf8)
 }
