@@ -261,8 +261,8 @@ impl<'a> Properties<'a> {
         Ok(Self { list: &[], wire: Wire::check(wire, allowed)? })
     }
 
-    /// Properties that [`Properties::wire`] gave and nobody can have changed since. The values are not
-    /// checked again: that takes a tenth of the time of [`Properties::from_wire`].
+    /// Properties that [`Properties::wire`] gave, kept unchanged since: identifiers and lengths are looked
+    /// at, values are not checked again.
     ///
     /// Of other bytes what stands before the first that cannot belong to a property is kept. A value that
     /// is wrong is none to the getters, ends the iteration, and is written as it is.
