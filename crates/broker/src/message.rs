@@ -194,8 +194,8 @@ impl Message {
 
     pub(crate) fn properties(&self) -> Properties<'_> {
         let wire = self.body.get(..self.properties_length).unwrap_or_default();
-        // They were checked when they came.
-        Properties::from_wire(wire, Publication::PASSED_ON).unwrap_or_default()
+        // They were checked when they came, or when they were read from the store.
+        Properties::from_checked(wire)
     }
 
     /// How many bytes of it are stored.

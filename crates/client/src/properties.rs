@@ -49,7 +49,8 @@ impl OwnedProperties {
 impl From<Properties<'_>> for OwnedProperties {
     fn from(properties: Properties<'_>) -> Self {
         let mut owned = Self::new();
-        properties.iter().for_each(|property| owned.push(property));
+        properties.list().iter().for_each(|property| owned.push(*property));
+        owned.wire.extend_from_slice(properties.wire());
         owned
     }
 }

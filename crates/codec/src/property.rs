@@ -3,9 +3,13 @@
 //! Which packet may carry which property stands in that packet's file.
 
 mod kind;
+mod wire;
 
 use core::fmt;
 use core::num::{NonZeroU16, NonZeroU32};
+
+use kind::Kind;
+use wire::Wire;
 
 use crate::primitive::{BinaryData, Utf8String};
 use crate::reader::Reader;
@@ -78,6 +82,22 @@ macro_rules! properties {
                 }
             }
 
+            /// Checks a property that came, without making anything of it.
+            #[inline]
+            fn verify(reader: &mut Reader<'_>, id: PropertyId) -> Result<(), Malformed> {
+                match id {
+                    $(PropertyId::$name => kind::$kind::verify(reader, id),)+
+                }
+            }
+
+            /// Goes past a property that was checked.
+            #[inline(always)]
+            fn skip(reader: &mut Reader<'_>, id: PropertyId) -> Result<(), Malformed> {
+                match id {
+                    $(PropertyId::$name => kind::$kind::skip(reader),)+
+                }
+            }
+
             fn check(&self) -> Result<(), Malformed> {
                 match self {
                     $(Self::$name(value) => kind::$kind::check(*value, PropertyId::$name),)+
@@ -102,10 +122,15 @@ macro_rules! properties {
         impl<'a> Properties<'a> {
             $(
                 #[doc = concat!("The first ", $text, ", if there is one.")]
+                #[inline]
                 pub fn $getter(&self) -> Option<value!($kind 'a)> {
-                    self.iter().find_map(|property| match property {
-                        Property::$name(value) => Some(value),
+                    let listed = self.list.iter().find_map(|property| match property {
+                        Property::$name(value) => Some(*value),
                         _ => None,
+                    });
+                    listed.or_else(|| {
+                        let mut reader = self.wire.find(PropertyId::$name)?;
+                        kind::$kind::read(&mut reader, PropertyId::$name).ok()
                     })
                 }
             )+
@@ -148,6 +173,11 @@ impl PropertyId {
     pub const fn number(self) -> u8 {
         self as u8
     }
+
+    /// Its place in a set. The lowest bit is no property's.
+    const fn bit(self) -> u64 {
+        1 << (self as u8)
+    }
 }
 
 impl fmt::Display for PropertyId {
@@ -172,34 +202,35 @@ impl PropertySet {
         let mut bits = 0;
         let mut rest = ids;
         while let [id, tail @ ..] = rest {
-            bits |= 1 << (*id as u8);
+            bits |= id.bit();
             rest = tail;
         }
-        Self { bits, repeatable: 1 << (PropertyId::UserProperty as u8) }
+        Self { bits, repeatable: PropertyId::UserProperty.bit() }
     }
 
     /// The same, and this property may repeat.
     #[must_use]
     pub const fn repeating(mut self, id: PropertyId) -> Self {
-        self.repeatable |= 1 << (id as u8);
+        self.repeatable |= id.bit();
         self
     }
 
     /// Whether the packet may carry the property.
     pub const fn contains(self, id: PropertyId) -> bool {
-        self.bits & (1 << (id as u8)) != 0
+        self.bits & id.bit() != 0
     }
 
     /// Notes one more property in `seen` and says whether it may stand there.
+    #[inline]
     fn admit(self, seen: &mut u64, id: PropertyId) -> Result<(), Malformed> {
-        let bit = 1u64 << (id as u8);
+        let bit = id.bit();
         if self.bits & bit == 0 {
             return Err(Malformed::PropertyNotAllowed(id));
         }
         if *seen & bit & !self.repeatable != 0 {
             return Err(Malformed::PropertyTwice(id));
         }
-        *seen |= bit;
+        wire::note(seen, id);
         Ok(())
     }
 }
@@ -210,16 +241,16 @@ impl PropertySet {
 #[derive(Clone, Copy, Default)]
 pub struct Properties<'a> {
     list: &'a [Property<'a>],
-    wire: &'a [u8],
+    wire: Wire<'a>,
 }
 
 impl<'a> Properties<'a> {
     /// No properties.
-    pub const EMPTY: Self = Self { list: &[], wire: &[] };
+    pub const EMPTY: Self = Self { list: &[], wire: Wire::EMPTY };
 
     /// The properties in a caller's list.
     pub const fn new(list: &'a [Property<'a>]) -> Self {
-        Self { list, wire: &[] }
+        Self { list, wire: Wire::EMPTY }
     }
 
     /// Properties that [`Properties::wire`] gave, perhaps stored meanwhile.
@@ -227,8 +258,17 @@ impl<'a> Properties<'a> {
     /// # Errors
     /// As for decoding, when the bytes are not properties of that set.
     pub fn from_wire(wire: &'a [u8], allowed: PropertySet) -> Result<Self, Malformed> {
-        Self::check_wire(wire, allowed)?;
-        Ok(Self { list: &[], wire })
+        Ok(Self { list: &[], wire: Wire::check(wire, allowed)? })
+    }
+
+    /// Properties that [`Properties::wire`] gave, kept unchanged since: identifiers and lengths are looked
+    /// at, values are not checked again.
+    ///
+    /// Of other bytes what stands before the first that cannot belong to a property is kept. A value that
+    /// is wrong is none to the getters, ends the iteration, and is written as it is.
+    #[must_use]
+    pub fn from_checked(wire: &'a [u8]) -> Self {
+        Self { list: &[], wire: Wire::scan(wire) }
     }
 
     /// These properties behind those of `list`; replaces an earlier list.
@@ -239,26 +279,52 @@ impl<'a> Properties<'a> {
 
     /// The bytes that came with a packet, without the Property Length.
     pub const fn wire(&self) -> &'a [u8] {
-        self.wire
+        self.wire.bytes()
+    }
+
+    /// The caller's list, which stands before [`Properties::wire`].
+    pub const fn list(&self) -> &'a [Property<'a>] {
+        self.list
     }
 
     /// Whether there is no property.
     pub const fn is_empty(&self) -> bool {
-        self.list.is_empty() && self.wire.is_empty()
+        self.list.is_empty() && self.wire.bytes().is_empty()
+    }
+
+    /// Whether there is such a property.
+    #[inline]
+    pub fn contains(&self, id: PropertyId) -> bool {
+        self.wire.contains(id) || self.list.iter().any(|property| property.id() == id)
+    }
+
+    /// Whether all properties are of a set, however often.
+    #[inline]
+    pub fn is_within(&self, set: PropertySet) -> bool {
+        self.wire.is_within(set) && self.list.iter().all(|property| set.contains(property.id()))
+    }
+
+    /// Writes those that are of a set behind what is in `out`, in their order, and gives them.
+    ///
+    /// A value in a list that must not be written, a Subscription Identifier of 0 or more than
+    /// 268,435,455, is left out.
+    #[cfg(feature = "alloc")]
+    pub fn copy_within<'c>(&self, set: PropertySet, out: &'c mut alloc::vec::Vec<u8>) -> Properties<'c> {
+        let start = out.len();
+        let mut listed = 0;
+        for property in self.list {
+            if set.contains(property.id()) && property.check().is_ok() {
+                wire::note(&mut listed, property.id());
+                property.encode(out);
+            }
+        }
+        let present = self.wire.copy_within(set, listed, out);
+        Properties { list: &[], wire: Wire::known(out.get(start..).unwrap_or_default(), present) }
     }
 
     /// All properties in order.
     pub fn iter(&self) -> impl Iterator<Item = Property<'a>> + use<'a> {
-        let mut reader = Reader::new(self.wire);
-        let wire = core::iter::from_fn(move || {
-            if reader.is_empty() {
-                return None;
-            }
-            // Checked when the packet was decoded, so this ends only at the end.
-            let id = PropertyId::from_number(reader.variable_byte_integer().ok()?)?;
-            Property::read(&mut reader, id).ok()
-        });
-        self.list.iter().copied().chain(wire)
+        self.list.iter().copied().chain(self.wire.iter())
     }
 
     /// All User Properties in order.
@@ -288,38 +354,29 @@ impl<'a> Properties<'a> {
             return Ok(Self::EMPTY);
         }
         let wire = reader.take(length as usize).map_err(|_| Malformed::PropertyLength)?;
-        Self::check_wire(wire, allowed)?;
-        Ok(Self { list: &[], wire })
-    }
-
-    fn check_wire(wire: &[u8], allowed: PropertySet) -> Result<(), Malformed> {
-        let mut reader = Reader::new(wire);
-        let mut seen = 0;
-        while !reader.is_empty() {
-            let number = reader.variable_byte_integer().map_err(ends_inside)?;
-            let id = PropertyId::from_number(number).ok_or(Malformed::PropertyUnknown(number))?;
-            allowed.admit(&mut seen, id)?;
-            Property::read(&mut reader, id).map_err(ends_inside)?;
-        }
-        Ok(())
+        Self::from_wire(wire, allowed)
     }
 
     /// Checks what a caller put together, before it is written.
+    #[inline]
     pub(crate) fn check(&self, allowed: PropertySet) -> Result<(), EncodeError> {
-        if self.is_empty() {
-            return Ok(());
-        }
+        let listed = if self.list.is_empty() { 0 } else { self.check_list(allowed)? };
+        Ok(self.wire.admit(allowed, listed)?)
+    }
+
+    /// Checks the list, and gives the bits of what is in it.
+    fn check_list(&self, allowed: PropertySet) -> Result<u64, Malformed> {
         let mut seen = 0;
-        for property in self.iter() {
+        for property in self.list {
             allowed.admit(&mut seen, property.id())?;
             property.check()?;
         }
-        Ok(())
+        Ok(seen)
     }
 
     /// The length of all properties in bytes, without the Property Length.
     fn length(&self) -> usize {
-        self.wire.len() + self.list.iter().map(|property| 1 + property.value_length()).sum::<usize>()
+        self.wire.bytes().len() + self.list.iter().map(|property| 1 + property.value_length()).sum::<usize>()
     }
 
     /// The length of the Property Length and the properties in bytes.
@@ -334,7 +391,7 @@ impl<'a> Properties<'a> {
         // A longer section makes the packet too large, which is checked before anything is written.
         put_variable_byte_integer(out, u32::try_from(self.length()).unwrap_or(u32::MAX));
         self.list.iter().for_each(|property| property.encode(out));
-        out.put(self.wire);
+        out.put(self.wire.bytes());
     }
 }
 
@@ -347,13 +404,5 @@ impl PartialEq for Properties<'_> {
 impl fmt::Debug for Properties<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.iter()).finish()
-    }
-}
-
-/// A property that runs past the end of the section means that the section's length lies.
-fn ends_inside(error: Malformed) -> Malformed {
-    match error {
-        Malformed::Truncated => Malformed::PropertyLength,
-        other => other,
     }
 }

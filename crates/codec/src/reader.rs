@@ -1,7 +1,7 @@
 //! A cursor over one packet's bytes; with `writer.rs` the only index arithmetic of the crate.
 
 use crate::Malformed;
-use crate::primitive::{BinaryData, PacketId, Utf8String, VARIABLE_BYTE_INTEGER_MAX};
+use crate::primitive::{BinaryData, PacketId, Utf8String, VARIABLE_BYTE_INTEGER_MAX, is_ascii_without_nul};
 
 /// Reads the primitives of section 1.5 from the front of a slice.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +21,13 @@ impl<'a> Reader<'a> {
     /// Everything that is left.
     pub(crate) fn rest(&mut self) -> &'a [u8] {
         core::mem::take(&mut self.rest)
+    }
+
+    /// What was read since the reader was `before`.
+    #[inline]
+    pub(crate) fn since(&self, before: &Self) -> &'a [u8] {
+        let read = before.rest.len().saturating_sub(self.rest.len());
+        before.rest.get(..read).unwrap_or_default()
     }
 
     /// Fails when bytes are left after the last field.
@@ -94,10 +101,28 @@ impl<'a> Reader<'a> {
 
     /// The text of a field that has rules of its own on top (topics), unchecked for U+0000.
     pub(crate) fn str(&mut self) -> Result<&'a str, Malformed> {
-        core::str::from_utf8(self.prefixed()?).map_err(|_| Malformed::StringNotUtf8)
+        text(self.prefixed()?)
     }
 
     pub(crate) fn utf8_string(&mut self) -> Result<Utf8String<'a>, Malformed> {
         Utf8String::new(self.str()?)
     }
+
+    /// Checks what [`Reader::utf8_string`] would give, for who does not need it: of most strings every byte
+    /// is a character.
+    #[inline]
+    pub(crate) fn verify_utf8_string(&mut self) -> Result<(), Malformed> {
+        let bytes = self.prefixed()?;
+        if is_ascii_without_nul(bytes) { Ok(()) } else { Self::verify_any_text(bytes) }
+    }
+
+    #[cold]
+    fn verify_any_text(bytes: &[u8]) -> Result<(), Malformed> {
+        Utf8String::new(text(bytes)?).map(|_| ())
+    }
+}
+
+#[inline]
+fn text(bytes: &[u8]) -> Result<&str, Malformed> {
+    core::str::from_utf8(bytes).map_err(|_| Malformed::StringNotUtf8)
 }

@@ -1,6 +1,6 @@
 //! A message as the application sees it: what stays the same from connection to connection.
 
-use colibri_codec::{Properties, Property, PropertyId, PropertySet, QoS, TopicName};
+use colibri_codec::{Properties, PropertyId, PropertySet, QoS, TopicName};
 
 use crate::Time;
 
@@ -67,15 +67,12 @@ pub trait Kept {
 }
 
 /// Of the properties of a PUBLISH or a will, writes those that belong to the message and not to one
-/// connection into `wire`, one after the other; gives the time when the message expires.
-pub fn passed_on(properties: &Properties<'_>, now: Time, wire: &mut alloc::vec::Vec<u8>) -> Option<Time> {
-    let mut expires = None;
-    for property in properties.iter() {
-        if let Property::MessageExpiryInterval(seconds) = property {
-            expires = Some(now.plus_seconds(seconds));
-        } else if Publication::PASSED_ON.contains(property.id()) {
-            property.encode(wire);
-        }
-    }
-    expires
+/// connection behind what is in `out`, and gives them; with the time when the message expires.
+pub fn passed_on<'w>(
+    properties: &Properties<'_>,
+    now: Time,
+    out: &'w mut alloc::vec::Vec<u8>,
+) -> (Properties<'w>, Option<Time>) {
+    let expires = properties.message_expiry_interval().map(|seconds| now.plus_seconds(seconds));
+    (properties.copy_within(Publication::PASSED_ON, out), expires)
 }

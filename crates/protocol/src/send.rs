@@ -425,18 +425,9 @@ impl<'p> PropertyList<'p> {
             AliasUse::Set(alias) | AliasUse::Instead(alias) => self.all.push(Property::TopicAlias(alias)),
             AliasUse::None => {}
         }
-        self.take_list(publication.properties);
-    }
-
-    /// A message's properties are bytes, a list, or a list in front of bytes. The list makes way for this
-    /// one and so moves into it.
-    fn take_list(&mut self, properties: Properties<'p>) {
-        if properties.is_empty() {
-            return;
-        }
-        let in_bytes = properties.with_list(&[]).iter().count();
-        let listed = properties.iter().count() - in_bytes;
-        self.all.extend(properties.iter().take(listed));
+        // A message's properties are bytes, a list, or a list in front of bytes. The list makes way for this
+        // one and so moves into it.
+        self.all.extend_from_slice(publication.properties.list());
     }
 
     fn properties<'a>(&'a self, publication: &Publication<'a>) -> Properties<'a> {

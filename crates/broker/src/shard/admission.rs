@@ -234,10 +234,8 @@ impl Shard {
     fn make_will(&self, will: &ConnectWill<'_>, session: u32) -> Will {
         let mut wire = Vec::new();
         let message_expiry = will.properties.message_expiry_interval();
-        passed_on(&will.properties, self.now, &mut wire);
         // The order of the User Properties is kept. [v5 MQTT-3.1.3-10]
-        let properties =
-            colibri_codec::Properties::from_wire(&wire, Publication::PASSED_ON).unwrap_or_default();
+        let (properties, _) = passed_on(&will.properties, self.now, &mut wire);
         let publication = Publication {
             topic: will.topic,
             qos: will.qos,

@@ -9,11 +9,11 @@ use colibri_codec::{
 };
 use colibri_protocol::{Event, Publication, Time, Topic, Violation, passed_on};
 
-use super::Shard;
 use super::inbox::Operation;
 use super::journal::{Place, Ticket};
 use super::socket::Sockets;
 use super::timers::Timer;
+use super::{READ_BUFFER_SIZE, Shard};
 use crate::message::{self, Inbound, Wire};
 use crate::route::{Outcome, Route};
 use crate::subscriber::Subscriber;
@@ -75,8 +75,8 @@ impl Shard {
         let version = client.protocol.version();
         let topic = topic.name();
         let mut route = client.route.take().unwrap_or_default();
-        let mut own_properties = Vec::new();
-        let (properties, expires) = own(&publish.properties, self.now, &mut own_properties);
+        let mut copy = mem::take(&mut self.passed_on);
+        let (properties, expires) = own(&publish.properties, self.now, &mut copy);
         let publication = Publication {
             topic,
             qos: publish.qos(),
@@ -87,9 +87,7 @@ impl Shard {
             payload: publish.payload,
         };
         // The bytes can be passed on if nothing in them belongs to this connection alone.
-        let plain = !publish.dup
-            && (publish.properties.is_empty()
-                || (expires.is_none() && publish.properties.topic_alias().is_none()));
+        let plain = !publish.dup && publish.properties.is_within(Publication::PASSED_ON);
         let wire = plain.then_some(Wire { bytes, has_properties: version.has_properties() });
         let mut inbound = Inbound::new(&publication, publisher).with_wire(wire);
         match self.may_publish(inbound.topic) {
@@ -102,6 +100,11 @@ impl Shard {
         }
         if let Some(client) = self.connections.get_mut(number) {
             client.route = Some(route);
+        }
+        // What one long message took is not kept for ever.
+        if copy.capacity() <= READ_BUFFER_SIZE {
+            copy.clear();
+            self.passed_on = copy;
         }
     }
 
@@ -431,10 +434,8 @@ fn own<'a>(properties: &Properties<'a>, now: Time, copy: &'a mut Vec<u8>) -> (Pr
     if properties.is_empty() {
         return (Properties::EMPTY, None);
     }
-    let all = properties.iter().all(|property| Publication::PASSED_ON.contains(property.id()));
-    if all {
+    if properties.is_within(Publication::PASSED_ON) {
         return (*properties, None);
     }
-    let expires = passed_on(properties, now, copy);
-    (Properties::from_wire(copy, Publication::PASSED_ON).unwrap_or_default(), expires)
+    passed_on(properties, now, copy)
 }

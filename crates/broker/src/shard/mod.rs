@@ -104,6 +104,8 @@ pub struct Shard {
     read_buffer: Vec<u8>,
     /// What the protocol answers before it is known whether that has to wait for the store.
     pub(crate) answer: Vec<u8>,
+    /// The properties of the message that is dealt with, where not all of them are passed on.
+    passed_on: Vec<u8>,
     pub(crate) spare: Spare,
     /// Connections that are or were busy.
     pub(crate) warm: Warm,
@@ -181,6 +183,7 @@ impl Shard {
             epoch: 0,
             overdue: false,
             answer: Vec::new(),
+            passed_on: Vec::new(),
             read_buffer: vec![0; READ_BUFFER_SIZE],
             spare: Spare::default(),
             warm: Warm::default(),

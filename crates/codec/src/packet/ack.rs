@@ -6,7 +6,7 @@ use crate::reader::Reader;
 use crate::writer::put_u16;
 use crate::{
     EncodeError, Malformed, PacketId, PacketType, Properties, PropertyId, PropertySet, ReasonCode, Sink,
-    Version,
+    Version, put_plain_ack,
 };
 
 /// What the four acknowledgements may carry.
@@ -112,6 +112,11 @@ pub(super) fn encode(
     version: Version,
     out: &mut impl Sink,
 ) -> Result<(), EncodeError> {
+    // What says nothing but that all is well is the same in all versions.
+    if ending.reason == ReasonCode::Success && ending.properties.is_empty() {
+        put_plain_ack(packet_type, packet_id, out);
+        return Ok(());
+    }
     ending.check(packet_type, PROPERTIES, version)?;
     put_fixed_header(out, packet_type.first_byte(), 2 + ending.length(version))?;
     put_u16(out, packet_id.get());

@@ -125,7 +125,7 @@ impl<'a> Publish<'a> {
             false => Properties::EMPTY,
         };
         // [v5 MQTT-4.7.3-1] [v3.1.1 MQTT-4.7.3-1]
-        if self.topic.is_none() && self.properties.topic_alias().is_none() {
+        if self.topic.is_none() && !self.properties.contains(PropertyId::TopicAlias) {
             return Err(Malformed::TopicMissing);
         }
         self.payload = reader.rest();
@@ -146,7 +146,8 @@ impl<'a> Publish<'a> {
         if version.has_properties() {
             self.properties.check(Self::PROPERTIES)?;
         }
-        if self.topic.is_none() && !(version.has_properties() && self.properties.topic_alias().is_some()) {
+        let has_alias = version.has_properties() && self.properties.contains(PropertyId::TopicAlias);
+        if self.topic.is_none() && !has_alias {
             return Err(Malformed::TopicMissing.into());
         }
         put_fixed_header(out, self.first_byte(), self.remaining_length(version))?;

@@ -9,12 +9,43 @@ use crate::writer::{
 };
 use crate::{Malformed, PropertyId, TopicName};
 
+/// How the values of one wire type are read, checked and written.
+pub(super) trait Kind {
+    /// Its values.
+    type Value<'a>: Copy;
+
+    /// Reads and checks a value that came.
+    fn read<'a>(reader: &mut Reader<'a>, id: PropertyId) -> Result<Self::Value<'a>, Malformed>;
+
+    /// The same for who does not need the value.
+    #[inline]
+    fn verify(reader: &mut Reader<'_>, id: PropertyId) -> Result<(), Malformed> {
+        Self::read(reader, id).map(|_| ())
+    }
+
+    /// Goes past a value without looking at more than its length.
+    fn skip(reader: &mut Reader<'_>) -> Result<(), Malformed>;
+
+    /// Checks of a caller's value what its type does not guarantee.
+    fn check(_: Self::Value<'_>, _: PropertyId) -> Result<(), Malformed> {
+        Ok(())
+    }
+
+    /// The length of a value in bytes.
+    fn length(value: Self::Value<'_>) -> usize;
+
+    /// Writes a value.
+    fn write(value: Self::Value<'_>, out: &mut impl Sink);
+}
+
 /// A byte that is 0 or 1.
 pub(super) struct Flag;
 
-impl Flag {
+impl Kind for Flag {
+    type Value<'a> = bool;
+
     #[inline]
-    pub(super) fn read(reader: &mut Reader<'_>, id: PropertyId) -> Result<bool, Malformed> {
+    fn read(reader: &mut Reader<'_>, id: PropertyId) -> Result<bool, Malformed> {
         match reader.u8()? {
             0 => Ok(false),
             1 => Ok(true),
@@ -22,15 +53,16 @@ impl Flag {
         }
     }
 
-    pub(super) fn check(_: bool, _: PropertyId) -> Result<(), Malformed> {
-        Ok(())
+    #[inline]
+    fn skip(reader: &mut Reader<'_>) -> Result<(), Malformed> {
+        reader.take(1).map(|_| ())
     }
 
-    pub(super) fn length(_: bool) -> usize {
+    fn length(_: bool) -> usize {
         1
     }
 
-    pub(super) fn write(value: bool, out: &mut impl Sink) {
+    fn write(value: bool, out: &mut impl Sink) {
         out.put_u8(u8::from(value));
     }
 }
@@ -38,21 +70,24 @@ impl Flag {
 /// A Two Byte Integer.
 pub(super) struct U16;
 
-impl U16 {
+impl Kind for U16 {
+    type Value<'a> = u16;
+
     #[inline]
-    pub(super) fn read(reader: &mut Reader<'_>, _: PropertyId) -> Result<u16, Malformed> {
+    fn read(reader: &mut Reader<'_>, _: PropertyId) -> Result<u16, Malformed> {
         reader.u16()
     }
 
-    pub(super) fn check(_: u16, _: PropertyId) -> Result<(), Malformed> {
-        Ok(())
+    #[inline]
+    fn skip(reader: &mut Reader<'_>) -> Result<(), Malformed> {
+        reader.take(2).map(|_| ())
     }
 
-    pub(super) fn length(_: u16) -> usize {
+    fn length(_: u16) -> usize {
         2
     }
 
-    pub(super) fn write(value: u16, out: &mut impl Sink) {
+    fn write(value: u16, out: &mut impl Sink) {
         put_u16(out, value);
     }
 }
@@ -60,21 +95,24 @@ impl U16 {
 /// A Four Byte Integer.
 pub(super) struct U32;
 
-impl U32 {
+impl Kind for U32 {
+    type Value<'a> = u32;
+
     #[inline]
-    pub(super) fn read(reader: &mut Reader<'_>, _: PropertyId) -> Result<u32, Malformed> {
+    fn read(reader: &mut Reader<'_>, _: PropertyId) -> Result<u32, Malformed> {
         reader.u32()
     }
 
-    pub(super) fn check(_: u32, _: PropertyId) -> Result<(), Malformed> {
-        Ok(())
+    #[inline]
+    fn skip(reader: &mut Reader<'_>) -> Result<(), Malformed> {
+        reader.take(4).map(|_| ())
     }
 
-    pub(super) fn length(_: u32) -> usize {
+    fn length(_: u32) -> usize {
         4
     }
 
-    pub(super) fn write(value: u32, out: &mut impl Sink) {
+    fn write(value: u32, out: &mut impl Sink) {
         put_u32(out, value);
     }
 }
@@ -82,26 +120,33 @@ impl U32 {
 /// A Variable Byte Integer above 0.
 pub(super) struct VarInt;
 
-impl VarInt {
+impl Kind for VarInt {
+    type Value<'a> = u32;
+
     #[inline]
-    pub(super) fn read(reader: &mut Reader<'_>, id: PropertyId) -> Result<u32, Malformed> {
+    fn read(reader: &mut Reader<'_>, id: PropertyId) -> Result<u32, Malformed> {
         let value = reader.variable_byte_integer()?;
         Self::check(value, id)?;
         Ok(value)
     }
 
-    pub(super) fn check(value: u32, id: PropertyId) -> Result<(), Malformed> {
+    #[inline]
+    fn skip(reader: &mut Reader<'_>) -> Result<(), Malformed> {
+        reader.variable_byte_integer().map(|_| ())
+    }
+
+    fn check(value: u32, id: PropertyId) -> Result<(), Malformed> {
         if value == 0 || value > crate::VARIABLE_BYTE_INTEGER_MAX {
             return Err(Malformed::PropertyValue(id));
         }
         Ok(())
     }
 
-    pub(super) fn length(value: u32) -> usize {
+    fn length(value: u32) -> usize {
         variable_byte_integer_length(value) as usize
     }
 
-    pub(super) fn write(value: u32, out: &mut impl Sink) {
+    fn write(value: u32, out: &mut impl Sink) {
         put_variable_byte_integer(out, value);
     }
 }
@@ -109,21 +154,24 @@ impl VarInt {
 /// A Two Byte Integer above 0.
 pub(super) struct NonZeroTwo;
 
-impl NonZeroTwo {
+impl Kind for NonZeroTwo {
+    type Value<'a> = NonZeroU16;
+
     #[inline]
-    pub(super) fn read(reader: &mut Reader<'_>, id: PropertyId) -> Result<NonZeroU16, Malformed> {
+    fn read(reader: &mut Reader<'_>, id: PropertyId) -> Result<NonZeroU16, Malformed> {
         NonZeroU16::new(reader.u16()?).ok_or(Malformed::PropertyValue(id))
     }
 
-    pub(super) fn check(_: NonZeroU16, _: PropertyId) -> Result<(), Malformed> {
-        Ok(())
+    #[inline]
+    fn skip(reader: &mut Reader<'_>) -> Result<(), Malformed> {
+        reader.take(2).map(|_| ())
     }
 
-    pub(super) fn length(_: NonZeroU16) -> usize {
+    fn length(_: NonZeroU16) -> usize {
         2
     }
 
-    pub(super) fn write(value: NonZeroU16, out: &mut impl Sink) {
+    fn write(value: NonZeroU16, out: &mut impl Sink) {
         put_u16(out, value.get());
     }
 }
@@ -131,21 +179,24 @@ impl NonZeroTwo {
 /// A Four Byte Integer above 0.
 pub(super) struct NonZeroFour;
 
-impl NonZeroFour {
+impl Kind for NonZeroFour {
+    type Value<'a> = NonZeroU32;
+
     #[inline]
-    pub(super) fn read(reader: &mut Reader<'_>, id: PropertyId) -> Result<NonZeroU32, Malformed> {
+    fn read(reader: &mut Reader<'_>, id: PropertyId) -> Result<NonZeroU32, Malformed> {
         NonZeroU32::new(reader.u32()?).ok_or(Malformed::PropertyValue(id))
     }
 
-    pub(super) fn check(_: NonZeroU32, _: PropertyId) -> Result<(), Malformed> {
-        Ok(())
+    #[inline]
+    fn skip(reader: &mut Reader<'_>) -> Result<(), Malformed> {
+        reader.take(4).map(|_| ())
     }
 
-    pub(super) fn length(_: NonZeroU32) -> usize {
+    fn length(_: NonZeroU32) -> usize {
         4
     }
 
-    pub(super) fn write(value: NonZeroU32, out: &mut impl Sink) {
+    fn write(value: NonZeroU32, out: &mut impl Sink) {
         put_u32(out, value.get());
     }
 }
@@ -153,22 +204,25 @@ impl NonZeroFour {
 /// A topic alias: a Two Byte Integer above 0 with an error of its own.
 pub(super) struct Alias;
 
-impl Alias {
+impl Kind for Alias {
+    type Value<'a> = NonZeroU16;
+
     #[inline]
-    pub(super) fn read(reader: &mut Reader<'_>, _: PropertyId) -> Result<NonZeroU16, Malformed> {
+    fn read(reader: &mut Reader<'_>, _: PropertyId) -> Result<NonZeroU16, Malformed> {
         // [v5 MQTT-3.3.2-8]
         NonZeroU16::new(reader.u16()?).ok_or(Malformed::TopicAliasZero)
     }
 
-    pub(super) fn check(_: NonZeroU16, _: PropertyId) -> Result<(), Malformed> {
-        Ok(())
+    #[inline]
+    fn skip(reader: &mut Reader<'_>) -> Result<(), Malformed> {
+        reader.take(2).map(|_| ())
     }
 
-    pub(super) fn length(_: NonZeroU16) -> usize {
+    fn length(_: NonZeroU16) -> usize {
         2
     }
 
-    pub(super) fn write(value: NonZeroU16, out: &mut impl Sink) {
+    fn write(value: NonZeroU16, out: &mut impl Sink) {
         put_u16(out, value.get());
     }
 }
@@ -176,22 +230,30 @@ impl Alias {
 /// A UTF-8 Encoded String.
 pub(super) struct Text;
 
-impl Text {
+impl Kind for Text {
+    type Value<'a> = Utf8String<'a>;
+
     #[inline]
-    pub(super) fn read<'a>(reader: &mut Reader<'a>, _: PropertyId) -> Result<Utf8String<'a>, Malformed> {
-        // [v5 MQTT-3.3.2-19]
+    fn read<'a>(reader: &mut Reader<'a>, _: PropertyId) -> Result<Utf8String<'a>, Malformed> {
         reader.utf8_string()
     }
 
-    pub(super) fn check(_: Utf8String<'_>, _: PropertyId) -> Result<(), Malformed> {
-        Ok(())
+    #[inline]
+    fn verify(reader: &mut Reader<'_>, _: PropertyId) -> Result<(), Malformed> {
+        // [v5 MQTT-3.3.2-19]
+        reader.verify_utf8_string()
     }
 
-    pub(super) fn length(value: Utf8String<'_>) -> usize {
+    #[inline]
+    fn skip(reader: &mut Reader<'_>) -> Result<(), Malformed> {
+        reader.prefixed().map(|_| ())
+    }
+
+    fn length(value: Utf8String<'_>) -> usize {
         2 + value.as_str().len()
     }
 
-    pub(super) fn write(value: Utf8String<'_>, out: &mut impl Sink) {
+    fn write(value: Utf8String<'_>, out: &mut impl Sink) {
         put_prefixed(out, value.as_str().as_bytes());
     }
 }
@@ -199,22 +261,25 @@ impl Text {
 /// A UTF-8 Encoded String that is a topic name.
 pub(super) struct Topic;
 
-impl Topic {
+impl Kind for Topic {
+    type Value<'a> = TopicName<'a>;
+
     #[inline]
-    pub(super) fn read<'a>(reader: &mut Reader<'a>, _: PropertyId) -> Result<TopicName<'a>, Malformed> {
+    fn read<'a>(reader: &mut Reader<'a>, _: PropertyId) -> Result<TopicName<'a>, Malformed> {
         // [v5 MQTT-3.3.2-13] [v5 MQTT-3.3.2-14]
         TopicName::new(reader.str()?).map_err(Malformed::ResponseTopic)
     }
 
-    pub(super) fn check(_: TopicName<'_>, _: PropertyId) -> Result<(), Malformed> {
-        Ok(())
+    #[inline]
+    fn skip(reader: &mut Reader<'_>) -> Result<(), Malformed> {
+        reader.prefixed().map(|_| ())
     }
 
-    pub(super) fn length(value: TopicName<'_>) -> usize {
+    fn length(value: TopicName<'_>) -> usize {
         2 + value.as_str().len()
     }
 
-    pub(super) fn write(value: TopicName<'_>, out: &mut impl Sink) {
+    fn write(value: TopicName<'_>, out: &mut impl Sink) {
         put_prefixed(out, value.as_str().as_bytes());
     }
 }
@@ -222,21 +287,24 @@ impl Topic {
 /// Binary Data.
 pub(super) struct Binary;
 
-impl Binary {
+impl Kind for Binary {
+    type Value<'a> = BinaryData<'a>;
+
     #[inline]
-    pub(super) fn read<'a>(reader: &mut Reader<'a>, _: PropertyId) -> Result<BinaryData<'a>, Malformed> {
+    fn read<'a>(reader: &mut Reader<'a>, _: PropertyId) -> Result<BinaryData<'a>, Malformed> {
         reader.binary()
     }
 
-    pub(super) fn check(_: BinaryData<'_>, _: PropertyId) -> Result<(), Malformed> {
-        Ok(())
+    #[inline]
+    fn skip(reader: &mut Reader<'_>) -> Result<(), Malformed> {
+        reader.prefixed().map(|_| ())
     }
 
-    pub(super) fn length(value: BinaryData<'_>) -> usize {
+    fn length(value: BinaryData<'_>) -> usize {
         2 + value.as_bytes().len()
     }
 
-    pub(super) fn write(value: BinaryData<'_>, out: &mut impl Sink) {
+    fn write(value: BinaryData<'_>, out: &mut impl Sink) {
         put_prefixed(out, value.as_bytes());
     }
 }
@@ -244,25 +312,35 @@ impl Binary {
 /// A UTF-8 String Pair.
 pub(super) struct Pair;
 
-impl Pair {
+impl Kind for Pair {
+    type Value<'a> = (Utf8String<'a>, Utf8String<'a>);
+
     #[inline]
-    pub(super) fn read<'a>(
+    fn read<'a>(
         reader: &mut Reader<'a>,
         _: PropertyId,
     ) -> Result<(Utf8String<'a>, Utf8String<'a>), Malformed> {
-        // [v5 MQTT-1.5.7-1]
         Ok((reader.utf8_string()?, reader.utf8_string()?))
     }
 
-    pub(super) fn check(_: (Utf8String<'_>, Utf8String<'_>), _: PropertyId) -> Result<(), Malformed> {
-        Ok(())
+    #[inline]
+    fn verify(reader: &mut Reader<'_>, _: PropertyId) -> Result<(), Malformed> {
+        // [v5 MQTT-1.5.7-1]
+        reader.verify_utf8_string()?;
+        reader.verify_utf8_string()
     }
 
-    pub(super) fn length(value: (Utf8String<'_>, Utf8String<'_>)) -> usize {
+    #[inline]
+    fn skip(reader: &mut Reader<'_>) -> Result<(), Malformed> {
+        reader.prefixed()?;
+        reader.prefixed().map(|_| ())
+    }
+
+    fn length(value: (Utf8String<'_>, Utf8String<'_>)) -> usize {
         4 + value.0.as_str().len() + value.1.as_str().len()
     }
 
-    pub(super) fn write(value: (Utf8String<'_>, Utf8String<'_>), out: &mut impl Sink) {
+    fn write(value: (Utf8String<'_>, Utf8String<'_>), out: &mut impl Sink) {
         put_prefixed(out, value.0.as_str().as_bytes());
         put_prefixed(out, value.1.as_str().as_bytes());
     }

@@ -4,6 +4,7 @@
 mod dump;
 mod frames;
 mod properties;
+mod property_bytes;
 mod refusals;
 mod runs;
 mod slices;

@@ -257,7 +257,7 @@ fn list(allowed: PropertySet) -> impl Strategy<Value = &'static [Property<'stati
         })
 }
 
-fn property(id: PropertyId) -> BoxedStrategy<Property<'static>> {
+pub(crate) fn property(id: PropertyId) -> BoxedStrategy<Property<'static>> {
     use PropertyId as Id;
     match id {
         Id::PayloadFormatIndicator => any::<bool>().prop_map(Property::PayloadFormatIndicator).boxed(),
