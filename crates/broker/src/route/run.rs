@@ -2,16 +2,24 @@
 //! possible, and else message by message.
 
 use std::cell::OnceCell;
+use std::mem;
 
-use colibri_codec::{Alike, OwnedTopicName, PacketId, Properties, QoS};
-use colibri_protocol::{EncodedRun, Publication, RunPacket};
+use colibri_codec::{Alike, OwnedTopicName, PacketId, Properties, QoS, Version};
+use colibri_protocol::{Connection, EncodedRun, Publication, RunPacket, Time};
 
 use super::shared::Chosen;
 use super::{Route, Target};
-use crate::message::{Inbound, Wire};
-use crate::shard::Shard;
+use crate::message::{Delivery, Inbound, Wire};
 use crate::shard::connections::Client;
+use crate::shard::{Shard, Sockets};
 use crate::subscriber::Subscriber;
+
+/// A run of at least so many bytes to at least so many receivers is written to each of them as soon as it
+/// is copied: in the caches there is room for one copy and not for all. Fewer bytes are better gathered
+/// until the end of the turn, which may bring more for the same receivers.
+const EARLY_LENGTH: usize = 3 << 10;
+/// See [`EARLY_LENGTH`].
+const EARLY_RECEIVERS: usize = 64;
 
 /// PUBLISH packets of one QoS to one topic, with neither DUP, RETAIN nor properties.
 #[derive(Debug, Default)]
@@ -25,6 +33,21 @@ pub(crate) struct Run {
     singly: Vec<(usize, usize)>,
     /// For each shared group of the route, a member for each of the messages.
     chosen: Vec<Chosen>,
+    /// The messages in other forms, for receivers of another version or with less QoS; made when the first
+    /// of them needs it, and kept for their memory.
+    forms: Vec<Converted>,
+    /// How many of them are of this run.
+    converted: usize,
+}
+
+/// The messages of a run, written in another form than they came in.
+#[derive(Debug, Default)]
+struct Converted {
+    qos: QoS,
+    has_properties: bool,
+    bytes: Vec<u8>,
+    packets: Vec<RunPacket>,
+    longest: usize,
 }
 
 /// How long a run may be so that all of its messages can be handed on at once.
@@ -45,6 +68,7 @@ impl Run {
         self.packets.clear();
         self.longest = 0;
         self.singly.clear();
+        self.converted = 0;
     }
 
     /// Adds the next packet.
@@ -79,6 +103,75 @@ impl Run {
         })
     }
 
+    /// The messages as packets of such a form; `None` if one of them is too large for any receiver.
+    fn encoded<'a>(
+        &'a mut self,
+        qos: QoS,
+        has_properties: bool,
+        topic: &OwnedTopicName,
+        bytes: &'a [u8],
+    ) -> Option<EncodedRun<'a>> {
+        if qos == self.qos && has_properties == self.has_properties {
+            return Some(EncodedRun { bytes, packets: &self.packets, qos, longest: self.longest });
+        }
+        let known = self.forms.iter().take(self.converted);
+        let place = known.clone().position(|form| (form.qos, form.has_properties) == (qos, has_properties));
+        let place = match place {
+            Some(place) => place,
+            None => self.convert(qos, has_properties, topic, bytes)?,
+        };
+        let form = self.forms.get(place)?;
+        Some(EncodedRun { bytes: &form.bytes, packets: &form.packets, qos, longest: form.longest })
+    }
+
+    /// Writes the messages in another form; says where that is.
+    fn convert(
+        &mut self,
+        qos: QoS,
+        has_properties: bool,
+        topic: &OwnedTopicName,
+        bytes: &[u8],
+    ) -> Option<usize> {
+        if self.forms.len() == self.converted {
+            self.forms.push(Converted::default());
+        }
+        let mut form = self.forms.get_mut(self.converted).map(mem::take)?;
+        (form.qos, form.has_properties, form.longest) = (qos, has_properties, 0);
+        form.bytes.clear();
+        form.packets.clear();
+        let version = if has_properties { Version::V5 } else { Version::V3_1_1 };
+        for index in 0..self.count() {
+            let start = form.bytes.len();
+            let publication =
+                Publication { qos, ..Publication::new(topic.name(), qos, false, self.payload(index, bytes)) };
+            // Nothing of it depends on the time.
+            let now = Time::from_millis(0);
+            let offset = Connection::<Delivery>::encode(&publication, version, now, &mut form.bytes).ok()?;
+            form.longest = form.longest.max(form.bytes.len() - start);
+            let (end, packet_id) = (form.bytes.len(), start + offset);
+            let (Ok(end), Ok(packet_id)) = (u32::try_from(end), u32::try_from(packet_id)) else {
+                return None;
+            };
+            form.packets.push(RunPacket { end, packet_id });
+        }
+        let place = self.converted;
+        if let Some(slot) = self.forms.get_mut(place) {
+            *slot = form;
+        }
+        self.converted += 1;
+        Some(place)
+    }
+
+    /// The payload of one of the messages.
+    fn payload<'a>(&self, index: usize, bytes: &'a [u8]) -> &'a [u8] {
+        let Some(packet) = self.packets.get(index) else { return &[] };
+        // Behind the identifier, if there is one, and the length of no properties, if there could be some.
+        let before_payload =
+            if self.qos == QoS::AtMostOnce { 0 } else { 2 } + usize::from(self.has_properties);
+        let payload = packet.packet_id as usize + before_payload;
+        bytes.get(payload..packet.end as usize).unwrap_or_default()
+    }
+
     /// One of the messages.
     fn message<'a>(
         &self,
@@ -90,10 +183,6 @@ impl Run {
         let packet = self.packets.get(index).copied().unwrap_or(RunPacket { end: 0, packet_id: 0 });
         let start = index.checked_sub(1).and_then(|before| self.packets.get(before));
         let start = start.map_or(0, |before| before.end as usize);
-        // Behind the identifier, if there is one, and the length of no properties, if there could be some.
-        let before_payload =
-            if self.qos == QoS::AtMostOnce { 0 } else { 2 } + usize::from(self.has_properties);
-        let payload = packet.packet_id as usize + before_payload;
         let publication = Publication {
             topic: topic.name(),
             qos: self.qos,
@@ -101,7 +190,7 @@ impl Run {
             expires: None,
             subscription_identifiers: &[],
             properties: Properties::EMPTY,
-            payload: bytes.get(payload..packet.end as usize).unwrap_or_default(),
+            payload: self.payload(index, bytes),
         };
         let wire = bytes.get(start..packet.end as usize).unwrap_or_default();
         Inbound::new(&publication, from)
@@ -113,7 +202,7 @@ impl Run {
 impl Shard {
     /// How long a run of this QoS to a route may be; `None` if each message has to be looked at: it may have
     /// to be refused, to be stored in a joint, or to be kept for its receiver.
-    pub(crate) fn allow_run(&self, qos: QoS, has_properties: bool, route: &Route) -> Option<Allowance> {
+    pub(crate) fn allow_run(&self, qos: QoS, route: &Route) -> Option<Allowance> {
         let mut allowance = Allowance { packets: usize::MAX, room: usize::MAX, packet_size: u32::MAX };
         if qos == QoS::AtMostOnce {
             return Some(allowance);
@@ -127,11 +216,11 @@ impl Shard {
         if self.journal.is_on() && !self.journal.is_healthy() {
             return None;
         }
-        for target in &route.targets {
-            let client = self.sessions.get(target.session)?;
-            let is_kept = target.qos > QoS::AtMostOnce && client.outlives_connection();
-            let client = self.connections.get(client.connection?)?;
-            if is_kept || !takes_run(target, qos, has_properties, client) {
+        // What goes out with QoS 0 may be dropped, and needs no room.
+        for target in route.targets.iter().filter(|target| target.qos > QoS::AtMostOnce) {
+            let session = self.sessions.get(target.session)?;
+            let client = self.connections.get(session.connection?)?;
+            if session.outlives_connection() || !takes_run(target, client) {
                 return None;
             }
             let room = self.config.output_budget.checked_sub(client.pending())?;
@@ -145,24 +234,38 @@ impl Shard {
     /// Sends the messages of a run to all receivers. It is cut where a receiver's queue becomes full, as the
     /// next message may have to be refused.
     // [v5 MQTT-4.5.0-1] [v3.1.1 MQTT-4.5.0-1]
-    pub(crate) fn route_run(&mut self, from: Subscriber, route: &Route, run: &mut Run, bytes: &[u8]) {
+    pub(crate) fn route_run(
+        &mut self,
+        from: Subscriber,
+        route: &Route,
+        run: &mut Run,
+        bytes: &[u8],
+        sockets: &mut dyn Sockets,
+    ) {
         if !route.groups.is_empty() || route.shards != 0 {
             self.send_run_elsewhere(from, route, run, bytes);
         }
         if route.has_both() {
             return;
         }
+        let Some(topic) = route.kept_topic() else { return };
         let bytes = bytes.get(..run.length()).unwrap_or_default();
+        let is_large = run.length() >= EARLY_LENGTH && route.targets.len() >= EARLY_RECEIVERS;
+        if is_large {
+            self.hand_in_turn();
+        }
         for (place, target) in route.targets.iter().enumerate() {
-            let sent = self.send_run(target, run, bytes);
+            let sent = self.send_run(target, topic, run, bytes);
             if sent < run.count() {
                 run.singly.push((place, sent));
+            }
+            if is_large && let Some(number) = self.sessions.get(target.session).and_then(|s| s.connection) {
+                self.write_early(number, sockets);
             }
         }
         if run.singly.is_empty() {
             return;
         }
-        let Some(topic) = route.kept_topic() else { return };
         for index in 0..run.count() {
             let mut inbound = run.message(index, topic, bytes, from);
             let places = run.singly.iter().filter(|(_, from)| *from <= index);
@@ -205,23 +308,26 @@ impl Shard {
 
     /// Copies a run to a receiver, and says how many of its messages: the others are not for the output of
     /// its connection, or not in these bytes.
-    fn send_run(&mut self, target: &Target, run: &Run, bytes: &[u8]) -> usize {
-        let Some(session) = self.sessions.get(target.session) else { return run.count() };
+    fn send_run(&mut self, target: &Target, topic: &OwnedTopicName, run: &mut Run, bytes: &[u8]) -> usize {
+        let count = run.count();
+        let qos = target.qos.min(run.qos);
+        let Some(session) = self.sessions.get(target.session) else { return count };
         let Some(number) = session.connection else {
             // [v3.1.1 MQTT-3.1.2-5]
-            return if run.qos == QoS::AtMostOnce { run.count() } else { 0 };
+            return if qos == QoS::AtMostOnce { count } else { 0 };
         };
         let Some(client) = self.connections.get(number) else { return 0 };
         let stays_behind = session.storage != 0 && self.stays_behind_gate(number);
-        if stays_behind || !takes_run(target, run.qos, run.has_properties, client) {
+        if stays_behind || !takes_run(target, client) {
             return 0;
         }
         let Some(room) = self.config.output_budget.checked_sub(client.pending()) else { return 0 };
         let Some(client) = self.connections.get_mut(number) else { return 0 };
+        let has_properties = client.protocol.version().has_properties();
+        let Some(encoded) = run.encoded(qos, has_properties, topic, bytes) else { return 0 };
         if client.output.capacity() == 0 {
             client.output = self.spare.lend();
         }
-        let encoded = EncodedRun { bytes, packets: &run.packets, qos: run.qos, longest: run.longest };
         let sent = client.protocol.send_run(&encoded, room, self.now, &mut client.output);
         self.metrics.publishes_sent += sent as u64;
         self.touch(number);
@@ -229,9 +335,8 @@ impl Shard {
     }
 }
 
-/// Whether a receiver gets messages of this QoS in the bytes that they came in.
-fn takes_run(target: &Target, qos: QoS, has_properties: bool, client: &Client) -> bool {
-    let is_same_form = target.qos >= qos && client.protocol.version().has_properties() == has_properties;
+/// Whether a receiver gets messages in bytes that others get, too.
+fn takes_run(target: &Target, client: &Client) -> bool {
     let has_identifiers = target.identifiers.0 != target.identifiers.1;
-    is_same_form && !has_identifiers && !client.flags.replaying && !client.flags.sealed
+    !has_identifiers && !client.flags.replaying && !client.flags.sealed
 }

@@ -100,6 +100,22 @@ impl Shard {
         self.touched = touched;
     }
 
+    /// Writes what a connection has in its output before the turn is over, so that its buffer serves the next
+    /// one. What comes of it, good or bad, is dealt with at the end of the turn.
+    pub(crate) fn write_early(&mut self, number: u32, sockets: &mut dyn Sockets) {
+        let Some(client) = self.connections.get_mut(number) else { return };
+        if client.flags.blocked || client.flags.closing || client.written > 0 || client.output.is_empty() {
+            return;
+        }
+        let Ok(count) = sockets.write(number, &client.output) else { return };
+        self.metrics.bytes_sent += count as u64;
+        if count == client.output.len() {
+            self.spare.take_back(mem::take(&mut client.output));
+        } else {
+            client.written = count;
+        }
+    }
+
     fn write(&mut self, number: u32, sockets: &mut dyn Sockets) {
         self.advance_replays(number);
         self.write_all(number, sockets);

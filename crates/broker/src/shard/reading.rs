@@ -173,7 +173,7 @@ impl Shard {
                 self.violate(number, Violation::ConnectMissing(PacketType::Connect));
                 return input.len();
             }
-            let run = self.take_run(number, rest);
+            let run = self.take_run(number, rest, sockets);
             if run > 0 {
                 used += run;
                 continue;

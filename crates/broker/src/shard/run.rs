@@ -12,6 +12,7 @@ use colibri_codec::{Likeness, PacketType, QoS};
 
 use super::Shard;
 use super::journal::Place;
+use super::socket::Sockets;
 use crate::route::Route;
 use crate::route::run::{Allowance, Run};
 use crate::subscriber::Subscriber;
@@ -23,10 +24,10 @@ const PUBCOMP: u8 = PacketType::Pubcomp.number();
 impl Shard {
     /// Deals with the run at the front of `input`; says how many bytes it was, 0 if there is none.
     #[inline]
-    pub(super) fn take_run(&mut self, number: u32, input: &[u8]) -> usize {
+    pub(super) fn take_run(&mut self, number: u32, input: &[u8], sockets: &mut dyn Sockets) -> usize {
         let Some(first) = input.first() else { return 0 };
         match first >> 4 {
-            PUBLISH => self.take_publishes(number, *first, input),
+            PUBLISH => self.take_publishes(number, *first, input, sockets),
             PUBACK..=PUBCOMP => self.take_acks(number, input),
             _ => 0,
         }
@@ -46,7 +47,7 @@ impl Shard {
         taken
     }
 
-    fn take_publishes(&mut self, number: u32, first: u8, input: &[u8]) -> usize {
+    fn take_publishes(&mut self, number: u32, first: u8, input: &[u8], sockets: &mut dyn Sockets) -> usize {
         // DUP and RETAIN are not plain.
         let Some(qos) = QoS::from_number(first >> 1 & 0b11).filter(|_| first & 0b1001 == 0) else { return 0 };
         let generation = self.tree.generation();
@@ -57,17 +58,22 @@ impl Shard {
         if is_recorded || !client.protocol.takes_run(qos) {
             return 0;
         }
-        let has_properties = client.protocol.version().has_properties();
-        let Some(route) = client.route.take_if(|route| route.is_current(publisher, generation)) else {
+        let protocol = &client.protocol;
+        let (version, maximum) = (protocol.version(), protocol.limits().maximum_packet_size.get());
+        let Some(route) = &client.route else { return 0 };
+        if !route.is_current(publisher, generation)
+            || Likeness::new(qos, route.topic(), version, maximum).next(input).is_none()
+        {
             return 0;
-        };
+        }
+        let Some(route) = client.route.take() else { return 0 };
         let mut run = mem::take(&mut self.routing.run);
-        let taken = match self.allow_run(qos, has_properties, &route) {
+        let taken = match self.allow_run(qos, &route) {
             Some(allowance) => {
-                run.begin(qos, has_properties);
+                run.begin(qos, version.has_properties());
                 self.gather(number, &route, &allowance, input, &mut run);
                 let bytes = input.get(..run.length()).unwrap_or_default();
-                self.publish_run(number, publisher, &route, &mut run, bytes);
+                self.publish_run(number, publisher, &route, &mut run, bytes, sockets);
                 run.length()
             }
             None => 0,
@@ -107,12 +113,13 @@ impl Shard {
         route: &Route,
         run: &mut Run,
         bytes: &[u8],
+        sockets: &mut dyn Sockets,
     ) {
         if bytes.is_empty() {
             return;
         }
         let changes = self.journal.changes();
-        self.route_run(publisher, route, run, bytes);
+        self.route_run(publisher, route, run, bytes, sockets);
         self.journal.set_place(Place::Main);
         self.metrics.publishes_received += run.count() as u64;
         let after = (self.journal.changes() != changes).then(|| self.journal.ticket());
