@@ -3,6 +3,7 @@
 
 use std::cell::OnceCell;
 use std::mem;
+use std::sync::Arc;
 
 use colibri_codec::{Alike, OwnedTopicName, PacketId, Properties, QoS, Version};
 use colibri_protocol::{Connection, EncodedRun, Publication, RunPacket, Time};
@@ -11,6 +12,7 @@ use super::shared::Chosen;
 use super::{Route, Target};
 use crate::message::{Delivery, Inbound, Wire};
 use crate::shard::connections::Client;
+use crate::shard::inbox::Operation;
 use crate::shard::{Shard, Sockets};
 use crate::subscriber::Subscriber;
 
@@ -48,6 +50,25 @@ struct Converted {
     bytes: Vec<u8>,
     packets: Vec<RunPacket>,
     longest: usize,
+}
+
+/// A run for the subscribers of another shard.
+#[derive(Debug)]
+pub(crate) struct ForeignRun {
+    topic: OwnedTopicName,
+    publisher: Subscriber,
+    qos: QoS,
+    has_properties: bool,
+    packets: Box<[RunPacket]>,
+    longest: usize,
+    bytes: Box<[u8]>,
+}
+
+impl ForeignRun {
+    /// How many messages there are.
+    pub(crate) const fn count(&self) -> usize {
+        self.packets.len()
+    }
 }
 
 /// How long a run may be so that all of its messages can be handed on at once.
@@ -210,7 +231,7 @@ impl Shard {
         if route.is_empty() || self.routing.crowded || self.links.crowded() & route.shards != 0 {
             return None;
         }
-        if qos == QoS::ExactlyOnce && (route.shards != 0 || !route.groups.is_empty()) {
+        if qos == QoS::ExactlyOnce && (!route.groups.is_empty() || self.stores_elsewhere(route)) {
             return None;
         }
         if self.journal.is_on() && !self.journal.is_healthy() {
@@ -231,6 +252,12 @@ impl Shard {
         Some(allowance)
     }
 
+    /// Whether another shard may have to store messages that go this way.
+    fn stores_elsewhere(&self, route: &Route) -> bool {
+        let shards = (0..self.links.count()).filter(|shard| route.shards >> shard & 1 != 0);
+        self.journal.is_on() && shards.into_iter().any(|shard| self.links.stores_sessions(shard))
+    }
+
     /// Sends the messages of a run to all receivers. It is cut where a receiver's queue becomes full, as the
     /// next message may have to be refused.
     // [v5 MQTT-4.5.0-1] [v3.1.1 MQTT-4.5.0-1]
@@ -242,13 +269,15 @@ impl Shard {
         bytes: &[u8],
         sockets: &mut dyn Sockets,
     ) {
-        if !route.groups.is_empty() || route.shards != 0 {
-            self.send_run_elsewhere(from, route, run, bytes);
+        let Some(topic) = route.kept_topic() else { return };
+        if !route.groups.is_empty() {
+            self.send_run_to_groups(from, route, run, bytes);
+        } else if route.shards != 0 {
+            self.send_run_to_shards(from, topic, route, run, bytes);
         }
         if route.has_both() {
             return;
         }
-        let Some(topic) = route.kept_topic() else { return };
         let bytes = bytes.get(..run.length()).unwrap_or_default();
         let is_large = run.length() >= EARLY_LENGTH && route.targets.len() >= EARLY_RECEIVERS;
         if is_large {
@@ -263,6 +292,37 @@ impl Shard {
                 self.write_early(number, sockets);
             }
         }
+        self.send_singly(from, topic, route, run, bytes);
+    }
+
+    /// Sends a run of another shard to the receivers here.
+    pub(crate) fn route_run_here(&mut self, foreign: &ForeignRun) {
+        let mut route = mem::take(&mut self.routing.foreign);
+        let mut run = mem::take(&mut self.routing.run);
+        self.find_route(foreign.topic.name(), foreign.publisher, &mut route);
+        run.begin(foreign.qos, foreign.has_properties);
+        run.packets.extend_from_slice(&foreign.packets);
+        run.longest = foreign.longest;
+        for (place, target) in route.targets.iter().enumerate() {
+            let sent = self.send_run(target, &foreign.topic, &mut run, &foreign.bytes);
+            if sent < run.count() {
+                run.singly.push((place, sent));
+            }
+        }
+        self.send_singly(foreign.publisher, &foreign.topic, &route, &run, &foreign.bytes);
+        self.routing.run = run;
+        self.routing.foreign = route;
+    }
+
+    /// Sends messages of a run to the receivers that get them on their own.
+    fn send_singly(
+        &mut self,
+        from: Subscriber,
+        topic: &OwnedTopicName,
+        route: &Route,
+        run: &Run,
+        bytes: &[u8],
+    ) {
         if run.singly.is_empty() {
             return;
         }
@@ -274,9 +334,33 @@ impl Shard {
         }
     }
 
-    /// Sends the messages of a run to what is not a session here: shared groups, other shards; and to the
-    /// sessions too, if the route has both them and groups. The run is cut where a queue becomes full.
-    fn send_run_elsewhere(&mut self, from: Subscriber, route: &Route, run: &mut Run, bytes: &[u8]) {
+    /// Sends a run to the other shards that have subscribers of it.
+    fn send_run_to_shards(
+        &mut self,
+        publisher: Subscriber,
+        topic: &OwnedTopicName,
+        route: &Route,
+        run: &Run,
+        bytes: &[u8],
+    ) {
+        let foreign = Arc::new(ForeignRun {
+            topic: topic.clone(),
+            publisher,
+            qos: run.qos,
+            has_properties: run.has_properties,
+            packets: run.packets.as_slice().into(),
+            longest: run.longest,
+            bytes: bytes.into(),
+        });
+        for shard in (0..self.links.count()).filter(|shard| route.shards >> shard & 1 != 0) {
+            let joint = self.join_with(shard, run.qos);
+            self.links.send(shard, Operation::Run { run: Arc::clone(&foreign), joint });
+        }
+    }
+
+    /// Sends the messages of a run to shared groups, and with them to other shards, and to the sessions here
+    /// if there are any. The run is cut where a queue becomes full.
+    fn send_run_to_groups(&mut self, from: Subscriber, route: &Route, run: &mut Run, bytes: &[u8]) {
         let Some(topic) = route.kept_topic() else { return };
         run.chosen.clear();
         for id in &route.groups {
@@ -317,11 +401,14 @@ impl Shard {
             return if qos == QoS::AtMostOnce { count } else { 0 };
         };
         let Some(client) = self.connections.get(number) else { return 0 };
+        let is_kept = qos > QoS::AtMostOnce && session.outlives_connection();
         let stays_behind = session.storage != 0 && self.stays_behind_gate(number);
-        if stays_behind || !takes_run(target, client) {
+        if is_kept || stays_behind || !takes_run(target, client) {
             return 0;
         }
-        let Some(room) = self.config.output_budget.checked_sub(client.pending()) else { return 0 };
+        // Behind the gate of a stored session messages may be, too.
+        let gated = if session.storage != 0 { client.gated() } else { 0 };
+        let Some(room) = self.config.output_budget.checked_sub(client.pending() + gated) else { return 0 };
         let Some(client) = self.connections.get_mut(number) else { return 0 };
         let has_properties = client.protocol.version().has_properties();
         let Some(encoded) = run.encoded(qos, has_properties, topic, bytes) else { return 0 };

@@ -353,6 +353,11 @@ impl Shard {
                 self.journal.set_place(Place::Main);
                 self.routing.foreign = route;
             }
+            Operation::Run { run, joint } => {
+                self.begin_part(from, joint);
+                self.route_run_here(&run);
+                self.journal.set_place(Place::Main);
+            }
             Operation::Deliver { session, group, message, joint } => {
                 self.begin_part(from, joint);
                 self.deliver_to_member(session, &group, &message);

@@ -177,6 +177,9 @@ impl Shard {
             }
             return Some(write(&mut client.protocol, &mut client.output));
         }
+        if let Some(ticket) = after {
+            self.journal.note_awaited(ticket);
+        }
         let is_new = client.gate.is_none();
         let gate = client.gate.get_or_insert_default();
         let start = gate.bytes.len();

@@ -21,6 +21,7 @@ use crate::authentication::Verdict;
 use crate::message::Message;
 use crate::metrics::Metrics;
 use crate::route::retained::Answer;
+use crate::route::run::ForeignRun;
 use crate::subscriber::{Options, Subscriber};
 use crate::totals::Limit;
 
@@ -51,6 +52,8 @@ pub(crate) enum Operation {
     Member { group: GroupId, member: Subscriber, options: Option<Options> },
     /// A message for the receiver's own subscribers; if it is retained, its number as with `Retain`.
     Publish { message: Arc<Message>, retained: Option<u64>, joint: Joint },
+    /// A run of messages for the receiver's own subscribers.
+    Run { run: Arc<ForeignRun>, joint: Joint },
     /// A message for one member of a shared group.
     Deliver { session: u32, group: GroupId, message: Arc<Message>, joint: Joint },
     /// A message that the receiver has to retain, and its number among those that the sender had for it.
@@ -79,6 +82,16 @@ pub(crate) enum Operation {
     Measure(Sender<Metrics>),
 }
 
+impl Operation {
+    /// How many messages it counts as.
+    fn weight(&self) -> usize {
+        match self {
+            Self::Run { run, .. } => run.count(),
+            _ => 1,
+        }
+    }
+}
+
 /// What one shard sends another in one turn.
 #[derive(Debug)]
 pub(crate) struct Batch {
@@ -104,6 +117,13 @@ pub(crate) struct Inbox {
     wake: Box<dyn Fn() + Send + Sync>,
 }
 
+impl Batch {
+    /// How many messages and other operations it counts as.
+    pub(crate) fn weight(&self) -> usize {
+        self.operations.iter().map(Operation::weight).sum()
+    }
+}
+
 impl Inbox {
     pub(crate) fn new(wake: Box<dyn Fn() + Send + Sync>) -> Self {
         Self {
@@ -119,7 +139,7 @@ impl Inbox {
     }
 
     pub(crate) fn push(&self, batch: Batch) {
-        self.waiting.fetch_add(batch.operations.len(), Ordering::Relaxed);
+        self.waiting.fetch_add(batch.weight(), Ordering::Relaxed);
         let mut batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
         batches.push(batch);
         drop(batches);

@@ -89,6 +89,8 @@ pub(crate) struct Journal {
     /// How many things were handed in under it already and are not committed, and whether there were any.
     waiting: u32,
     used: bool,
+    /// Whether something waits for it in a gate, although nothing may come to be stored under it.
+    awaited: bool,
     /// The bytes of these.
     bytes: usize,
     /// How many changes were made, ever.
@@ -306,6 +308,12 @@ impl Journal {
         self.open.back().map(|open| open.ticket)
     }
 
+    /// Notes that something waits in a gate for this ticket: if nothing is stored under it, it is complete with
+    /// those before it.
+    pub(crate) fn note_awaited(&mut self, ticket: Ticket) {
+        self.awaited |= ticket == self.ticket;
+    }
+
     /// Whether part of another shard's turn has come and not the rest of it. Until then the ticket must
     /// stay the same, as the part is handed in under it.
     pub(crate) fn has_parts(&self) -> bool {
@@ -351,7 +359,7 @@ impl Journal {
         for request in self.fetches.drain(..) {
             requests.push(Request::Fetch { shard: self.shard, request });
         }
-        if mem::take(&mut self.used) {
+        if mem::take(&mut self.used) | mem::take(&mut self.awaited) {
             let (waiting, bytes) = (mem::take(&mut self.waiting), mem::take(&mut self.bytes));
             self.open.push_back(Open { ticket, waiting, bytes });
             self.ticket += 1;
@@ -377,7 +385,7 @@ impl Journal {
     /// Whether there is something to hand in.
     pub(crate) fn has_changes(&self) -> bool {
         let joint = self.partners != 0 || !self.joint.is_empty();
-        !self.main.is_empty() || joint || self.used || !self.fetches.is_empty()
+        !self.main.is_empty() || joint || self.used || self.awaited || !self.fetches.is_empty()
     }
 
     /// The store has committed one thing of a ticket.

@@ -462,7 +462,7 @@ impl Shard {
         // its own clients. They go on reading theirs only when what was taken has been dealt with.
         let batches = self.links.inbox().map(Inbox::take).unwrap_or_default();
         for batch in batches {
-            let count = batch.operations.len();
+            let count = batch.weight();
             for operation in batch.operations {
                 self.on_operation(batch.from, operation, sockets);
                 if !self.journal.has_parts() {

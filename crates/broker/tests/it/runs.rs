@@ -439,6 +439,14 @@ fn runs_fare_as_the_same_packets_that_are_no_runs() {
 }
 
 #[test]
+fn what_waits_for_a_turn_that_stores_nothing_does_not_wait_for_one_that_does() {
+    // A message with QoS 2 that might have concerned another shard came to a stored session with QoS 0.
+    let each = in_order(&play(379, 2, true, Weather::Calm, Way::Each));
+    let whole = in_order(&play(379, 2, true, Weather::Calm, Way::Whole));
+    assert_eq!(first_difference(&whole, &each), None);
+}
+
+#[test]
 fn it_does_not_matter_where_a_stream_is_cut() {
     for seed in 0..seeds(150) {
         let (shards, stored) = (1 + usize::from(seed % 2 == 1), seed % 4 > 1);
