@@ -4,17 +4,19 @@
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU16;
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use colibri_broker::Config;
-use colibri_storage::faulty::Faulty;
+use colibri_storage::faulty::{Fault, Faulty};
 
 use crate::client::{Client, PUBLISHED_MAX};
 use crate::disk::Disk;
 use crate::oracle::Oracle;
 use crate::packet::{Got, first, serial};
+use crate::watch::{self, Watch};
 use crate::workload::{self, Action, CLIENTS, FILTERS, Stay, Step};
-use crate::{Random, World, config};
+use crate::{Coverage, Link, Random, Setting, World, config};
 
 /// How often everybody reads and answers at the end until nothing is left; far more than any run needs.
 const ROUNDS_MAX: usize = 300;
@@ -26,6 +28,8 @@ pub struct Plan {
     pub seed: u64,
     /// How many shards the broker has.
     pub shards: usize,
+    /// What kind of broker and clients there are.
+    pub setting: Setting,
     /// What happens.
     pub steps: Vec<Step>,
 }
@@ -43,58 +47,23 @@ impl Plan {
     /// The plan of a seed, with so many steps.
     pub fn new(seed: u64, shards: Option<usize>, steps: usize) -> Self {
         let shards = shards.unwrap_or_else(|| 1 + usize::try_from(seed % 3).unwrap_or(0));
-        Self { seed, shards, steps: workload::steps(seed, steps) }
+        Self { seed, shards, setting: Setting::new(seed), steps: workload::steps(seed, steps) }
     }
 
-    /// Goes through the plan; with its history, if so.
+    /// Goes through the plan; with its history, if so. Gives what it has come through.
     ///
     /// # Errors
     /// The first promise that was broken.
-    pub fn run(&self, remembers: bool) -> Result<(), Failure> {
+    pub fn run(&self, remembers: bool) -> Result<Coverage, Failure> {
         let mut run = Run::new(self, remembers);
         let outcome = catch_unwind(AssertUnwindSafe(|| run.go(&self.steps)));
         if let Err(panic) = outcome {
             run.oracle.fail(format!("panic: {}", words(&*panic)));
         }
         match run.oracle.failures.first().cloned() {
-            None => Ok(()),
+            None => Ok(run.oracle.coverage),
             Some(sentence) => Err(Failure { sentence, history: std::mem::take(&mut run.oracle.history) }),
         }
-    }
-
-    /// A shorter plan that fails too, found by leaving out clients, faults, and parts of what happens.
-    #[must_use]
-    pub fn shrink(&self) -> Self {
-        let mut best = self.clone();
-        let try_without = |best: &mut Self, keep: &dyn Fn(usize, &Step) -> bool| {
-            let steps = best.steps.iter().enumerate().filter(|(index, step)| keep(*index, step));
-            let shorter = Self { steps: steps.map(|(_, step)| *step).collect(), ..best.clone() };
-            let fails = shorter.steps.len() < best.steps.len() && shorter.run(false).is_err();
-            if fails {
-                *best = shorter;
-            }
-            fails
-        };
-        for client in 0..CLIENTS {
-            try_without(&mut best, &|_, step| step.action.client() != Some(client));
-        }
-        try_without(&mut best, &|_, step| step.action.client().is_some() || step.action == Action::Settle);
-        let mut size = best.steps.len() / 2;
-        while size > 0 {
-            let mut from = 0;
-            let mut shrunk = false;
-            while from < best.steps.len() {
-                if try_without(&mut best, &|index, _| !(from..from + size).contains(&index)) {
-                    shrunk = true;
-                } else {
-                    from += size;
-                }
-            }
-            if !shrunk || size > 1 {
-                size /= 2;
-            }
-        }
-        best
     }
 }
 
@@ -108,6 +77,9 @@ struct Run {
     clients: Vec<Client>,
     oracle: Oracle,
     disk: Disk,
+    watch: Watch,
+    /// Those who have connected under the name of a client.
+    intruders: Vec<Link>,
     is_down: bool,
     seed: u64,
 }
@@ -122,12 +94,27 @@ impl Run {
             u16::try_from(PUBLISHED_MAX).ok().and_then(NonZeroU16::new).unwrap_or(NonZeroU16::MIN);
         config.output_budget = [2_000, 100_000][random.below(2)];
         config.seed = plan.seed % 5;
+        let setting = plan.setting;
+        config.durability = setting.durability;
+        if setting.unsynced != 0 {
+            config.listeners.push(SocketAddr::from(([127, 0, 0, 1], 1884)));
+            config.unsynced_listeners = config.listeners.get(1..).unwrap_or_default().to_vec();
+        }
+        if let Some((policy, maximum)) = setting.queue {
+            (config.queue_full, config.queued_messages_maximum) = (policy, maximum);
+        }
+        let watch = Watch::new(&config);
         let world = World::with_store(config, plan.seed, Faulty::new());
         world.capacity([300, 5_000, 200_000][random.below(3)]);
-        world.fragment([7, 100, usize::MAX, usize::MAX][random.below(4)]);
-        let clients = (0..CLIENTS).map(|number| Client::new(number, &mut random)).collect();
-        let oracle = Oracle::new(send_maximum, remembers);
-        Self { world, clients, oracle, disk: Disk::default(), is_down: false, seed: plan.seed }
+        let fragment = [7, 100, usize::MAX, usize::MAX][random.below(4)];
+        world.fragment(setting.fragment.unwrap_or(fragment));
+        let clients: Vec<_> =
+            (0..CLIENTS).map(|number| Client::new(number, &mut random, &setting)).collect();
+        let mut oracle = Oracle::new(send_maximum, setting, remembers);
+        watch::note_setting(&mut oracle.coverage, &setting);
+        clients.iter().for_each(|client| client.note(&mut oracle.coverage));
+        let (disk, intruders) = (Disk::default(), Vec::new());
+        Self { world, clients, oracle, disk, watch, intruders, is_down: false, seed: plan.seed }
     }
 
     fn go(&mut self, steps: &[Step]) {
@@ -140,6 +127,7 @@ impl Run {
             for _ in 0..step.turns {
                 self.world.turn();
             }
+            self.watch.look(&self.world, &mut self.oracle);
             if !self.oracle.failures.is_empty() {
                 return;
             }
@@ -155,6 +143,7 @@ impl Run {
     fn act(&mut self, action: Action) {
         self.look_around();
         self.oracle.note(|| format!("-- {action:?}"));
+        self.note(action);
         let Self { world, clients, oracle, disk, .. } = self;
         match action {
             Action::Connect(client, clean) if !self.is_down && !clients[client].is_connected() => {
@@ -184,7 +173,7 @@ impl Run {
             }
             Action::Silence(client) if clients[client].is_accepted() => clients[client].lose(world, oracle),
             Action::Leave(client, with_will) if clients[client].is_accepted() => {
-                let closed = clients[client].link.as_ref().is_none_or(crate::Link::is_closed);
+                let closed = clients[client].link.as_ref().is_none_or(Link::is_closed);
                 clients[client].leave(world, oracle, with_will || closed);
             }
             Action::Subscribe(client, filter, qos) if client >= 4 => {
@@ -201,8 +190,19 @@ impl Run {
                     clients[client].answer(oracle);
                 }
             }
+            Action::Intrude(client) if !self.is_down => self.intrude(client),
+            Action::Misbehave(client, how) if clients[client].is_accepted() => {
+                oracle.wills_are_due(client, world.now(), true);
+                clients[client].misbehave(oracle, how);
+            }
             Action::Settle => self.settle(),
             Action::Pass(millis) => self.pass(millis),
+            Action::Suspend(millis) => world.suspend(millis),
+            Action::SetClock(millis) => {
+                world.set_clock(millis);
+                oracle.clock_jumps();
+                clients.iter_mut().for_each(Client::doubts_expiry);
+            }
             Action::Kill => self.crash(None),
             Action::LosePower(seed) => self.crash(Some(seed)),
             Action::Start => self.start(),
@@ -214,16 +214,42 @@ impl Run {
             Action::Connect(..)
             | Action::Renew(_)
             | Action::Silence(_)
+            | Action::Intrude(_)
+            | Action::Misbehave(..)
             | Action::Leave(..)
             | Action::Subscribe(..) => {}
         }
         self.oracle.may_refuse |= self.disk.has_failed;
     }
 
+    /// Notes for the coverage what is about to happen, if it does.
+    fn note(&mut self, action: Action) {
+        let is_open = |client: usize| self.clients[client].is_accepted();
+        let what = match action {
+            Action::Renew(client) if is_open(client) => "a client is taken over by itself",
+            Action::Cut(client) if is_open(client) => "a connection is cut",
+            Action::Vanish(client, _) if is_open(client) => "a client leaves some bytes and goes",
+            Action::Silence(client) if is_open(client) => "a client falls silent",
+            Action::Leave(client, true) if is_open(client) => "a client leaves with its will",
+            Action::Suspend(_) if !self.is_down => "the process is suspended",
+            Action::SetClock(0..) => "the wall clock goes forward",
+            Action::SetClock(_) => "the wall clock goes back",
+            Action::Kill if !self.is_down => "the process is killed",
+            Action::LosePower(_) if !self.is_down => "the power fails",
+            Action::FailCommit(Fault::Full) => "a commit fails before it is written",
+            Action::FailCommit(_) => "a commit fails when it is written",
+            Action::FailSync => "a sync fails",
+            Action::Fill(_) => "a disk fills up",
+            _ => return,
+        };
+        self.oracle.coverage.note(what);
+    }
+
     /// Notes what clients see without reading: the time, and connections that the broker has closed.
     fn look_around(&mut self) {
         self.oracle.now = self.world.now();
-        let closed = |client: &Client| client.link.as_ref().is_some_and(crate::Link::is_closed);
+        self.oracle.position = self.world.store().map_or(0, |store| store.position());
+        let closed = |client: &Client| client.link.as_ref().is_some_and(Link::is_closed);
         for client in self.clients.iter().filter(|client| closed(client)) {
             // When that was is not known, so the will may come whatever its delay.
             self.oracle.wills_are_due(client.number, 0, true);
@@ -238,17 +264,43 @@ impl Run {
 
     fn crash(&mut self, seed: Option<u64>) {
         self.oracle.crashes(self.world.now());
+        self.watch.process_ends(&self.world, &mut self.oracle);
+        let before = self.world.store().map_or((0, 0), |store| (store.position(), store.synced_position()));
         match seed {
             Some(seed) => self.world.lose_power(seed),
             None => self.world.kill(),
         }
         self.is_down = true;
         self.look_around();
+        let kept = self.world.store().map_or(0, |store| store.position());
+        let oracle = &mut self.oracle;
+        oracle.note(|| format!("of {} batches, {} synced, {kept} are kept", before.0, before.1));
+        oracle.coverage.note_if(kept < before.0, "a power loss loses what was written");
+        oracle.coverage.note_if(seed.is_some() && kept > before.1, "a power loss spares what was not synced");
+        for (client, began) in oracle.goes_back(seed.map(|_| kept)) {
+            self.clients[client].is_forgotten(began);
+        }
+    }
+
+    /// Somebody connects under the name of a client, who knows nothing of that.
+    fn intrude(&mut self, client: usize) {
+        let Self { world, oracle, clients, .. } = self;
+        oracle.coverage.note_if(clients[client].is_accepted(), "a client is taken over from elsewhere");
+        oracle.may_take_over(client);
+        oracle.wills_are_due(client, world.now(), true);
+        let link = world.connect();
+        let name = format!("client-{client}");
+        let mut bytes = b"\x10\x14\x00\x04MQTT\x04\x00\x00\x00\x00\x08".to_vec();
+        bytes.extend(name.into_bytes());
+        link.send(&bytes);
+        self.intruders.push(link);
     }
 
     fn start(&mut self) {
         if self.is_down {
+            self.intruders.clear();
             self.world.start();
+            self.oracle.coverage.note("the broker starts where it was killed");
             self.disk.is_opened(&self.world);
             self.is_down = false;
         }
@@ -301,7 +353,9 @@ impl Run {
         let drained = !self.world.is_stalled() && !self.disk.has_failed;
         for client in &mut self.clients {
             client.is_seen(now);
-            client.ping(&mut self.oracle);
+            if !client.ping(&mut self.oracle) {
+                client.give_up(&self.world, &mut self.oracle);
+            }
             open.extend(client.open_messages());
             if drained {
                 self.oracle.is_drained(client.number);
@@ -312,6 +366,10 @@ impl Run {
         }
         if !self.is_down && !self.world.is_stalled() {
             self.oracle.is_at_rest(&open, !self.disk.has_failed);
+            self.watch.at_rest(&self.world, &mut self.oracle);
+            for client in self.clients.iter().filter(|client| client.is_outlaw()) {
+                self.oracle.fail(format!("client-{} has broken the protocol and is not closed", client.number));
+            }
         }
         self.world.run();
     }
@@ -336,7 +394,7 @@ impl Run {
             }
             // What a 3.1.1 client was not answered it sends again on a new connection.
             for client in 0..CLIENTS {
-                if self.oracle.may_refuse && !self.clients[client].open_messages().is_empty() {
+                if self.oracle.may_be_silent() && !self.clients[client].open_messages().is_empty() {
                     self.act(Action::Cut(client));
                 }
             }
@@ -349,7 +407,9 @@ impl Run {
                 self.oracle.fail(format!("client-{} does not come to an end: {client:?}", client.number));
             }
         }
+        self.watch.process_ends(&self.world, &mut self.oracle);
         self.oracle.check_delivered();
+        self.watch.at_the_end(&self.world, &mut self.oracle);
         self.probe();
     }
 

@@ -62,6 +62,10 @@ pub enum Action {
     Vanish(usize, usize),
     /// A client falls silent, and its connection stands.
     Silence(usize),
+    /// Somebody else connects under the name of a client, takes its session over and then says nothing.
+    Intrude(usize),
+    /// A client breaks the protocol in one of some ways.
+    Misbehave(usize, usize),
     /// A client says DISCONNECT; with the will to be published, if so.
     Leave(usize, bool),
     /// A client subscribes to one of the filters with a QoS.
@@ -81,6 +85,10 @@ pub enum Action {
     Settle,
     /// So many milliseconds pass.
     Pass(u64),
+    /// So many milliseconds pass in which the process gets no turn.
+    Suspend(u64),
+    /// The wall clock is set forward or back by so many milliseconds. The broker looks at it when it starts.
+    SetClock(i64),
     /// The process is killed.
     Kill,
     /// The power fails.
@@ -141,6 +149,8 @@ impl Action {
             | Self::Cut(client)
             | Self::Vanish(client, _)
             | Self::Silence(client)
+            | Self::Intrude(client)
+            | Self::Misbehave(client, _)
             | Self::Leave(client, _)
             | Self::Subscribe(client, ..)
             | Self::Unsubscribe(client, _)
@@ -150,6 +160,8 @@ impl Action {
             | Self::Answer(client, _) => Some(*client),
             Self::Settle
             | Self::Pass(_)
+            | Self::Suspend(_)
+            | Self::SetClock(_)
             | Self::Kill
             | Self::LosePower(_)
             | Self::Start
@@ -197,7 +209,27 @@ pub(crate) fn steps(seed: u64, count: usize) -> Vec<Step> {
         let action = Action::Flood(4 + random.below(CLIENTS - 4), 1_300);
         steps.insert(place, Step { action, turns: random.below(30) });
     }
+    // What takes the place of some of the rest.
+    let mut random = Random::new(seed ^ 0x0DD);
+    for step in &mut steps {
+        if random.below(60) == 0 && !matches!(step.action, Action::Start | Action::Flood(..)) {
+            step.action = rare(&mut random);
+        }
+    }
     steps
+}
+
+fn rare(random: &mut Random) -> Action {
+    let client = random.below(CLIENTS);
+    match random.below(8) {
+        0..3 => Action::Intrude(client),
+        3..5 => Action::Misbehave(client, random.below(6)),
+        5 => Action::Suspend([1_100, 7_000, 60_000][random.below(3)]),
+        _ => {
+            let millis = [2_000, 60_000, 10_000_000][random.below(3)];
+            Action::SetClock(if random.below(2) == 0 { millis } else { -millis })
+        }
+    }
 }
 
 fn action(random: &mut Random, weak_disk: bool, crashes: bool) -> Action {

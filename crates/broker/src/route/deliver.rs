@@ -252,7 +252,7 @@ impl Shard {
     }
 
     /// How many messages count against the limits of a session's queue, and their bytes.
-    fn waiting(&self, number: u32) -> (usize, usize) {
+    pub(crate) fn waiting(&self, number: u32) -> (usize, usize) {
         let Some(queue) = self.queue_of(number) else { return (0, 0) };
         let spilled = self.sessions.get(number).and_then(|session| session.spilled.as_deref());
         let (messages, bytes) = spilled.map_or((0, 0), |spilled| (spilled.counted(), spilled.bytes()));

@@ -168,6 +168,11 @@ impl Journal {
         self.open.len() >= OPEN_MAX || self.open_bytes >= OPEN_BYTES_MAX
     }
 
+    /// How many tickets are open, and how many bytes of changes.
+    pub(crate) fn open(&self) -> (usize, usize) {
+        (self.open.len(), self.open_bytes)
+    }
+
     /// A number that no session and no body has or had.
     pub(crate) const fn number(&mut self) -> u64 {
         let number = self.next_number;

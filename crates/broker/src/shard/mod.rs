@@ -15,6 +15,7 @@ mod connections;
 mod events;
 mod found;
 pub(crate) mod gate;
+mod holdings;
 pub(crate) mod inbox;
 pub(crate) mod journal;
 mod leaving;
@@ -56,6 +57,7 @@ use output::Spare;
 use random::Random;
 use timers::{Timer, Timers};
 
+pub use holdings::Holdings;
 pub use poller::{Poller, Wake};
 pub use restoring::Restored;
 pub use socket::{Detached, Ready, Sockets};

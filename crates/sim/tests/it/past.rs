@@ -1,11 +1,17 @@
 //! Every failure that the simulation has found, as the shortest run that showed it.
 
-use colibri_sim::{Action, Message, Plan, Step};
+use colibri_sim::{Action, Message, Plan, Setting, Step};
 
 /// The steps of a run, each with the number of turns behind it.
 fn run(seed: u64, shards: usize, steps: &[(Action, usize)]) {
+    run_with(Setting::PLAIN, seed, shards, steps);
+}
+
+/// The same for another broker or other clients.
+fn run_with(setting: Setting, seed: u64, shards: usize, steps: &[(Action, usize)]) {
     let steps = steps.iter().map(|(action, turns)| Step { action: *action, turns: *turns }).collect();
-    assert_eq!(Plan { seed, shards, steps }.run(false), Ok(()));
+    let outcome = Plan { seed, shards, setting, steps }.run(false);
+    assert_eq!(outcome.err(), None);
 }
 
 /// A message that had to wait was sent while the joint with its row was not whole. The row as it was sent was
