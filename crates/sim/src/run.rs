@@ -81,6 +81,8 @@ struct Run {
     /// Those who have connected under the name of a client.
     intruders: Vec<Link>,
     is_down: bool,
+    /// Whether the wall clock is another than the broker knows of.
+    clock_was_set: bool,
     seed: u64,
 }
 
@@ -91,7 +93,7 @@ impl Run {
         let send_maximum = [3, 10, 100][random.below(3)];
         config.send_maximum = NonZeroU16::new(send_maximum).unwrap_or(NonZeroU16::MIN);
         config.limits.receive_maximum =
-            u16::try_from(PUBLISHED_MAX).ok().and_then(NonZeroU16::new).unwrap_or(NonZeroU16::MIN);
+            NonZeroU16::new(plan.setting.receive_maximum).unwrap_or(NonZeroU16::MIN);
         config.output_budget = [2_000, 100_000][random.below(2)];
         config.seed = plan.seed % 5;
         let setting = plan.setting;
@@ -114,7 +116,7 @@ impl Run {
         watch::note_setting(&mut oracle.coverage, &setting);
         clients.iter().for_each(|client| client.note(&mut oracle.coverage));
         let (disk, intruders) = (Disk::default(), Vec::new());
-        Self { world, clients, oracle, disk, watch, intruders, is_down: false, seed: plan.seed }
+        Self { world, clients, oracle, disk, watch, intruders, is_down: false, clock_was_set: false, seed: plan.seed }
     }
 
     fn go(&mut self, steps: &[Step]) {
@@ -182,6 +184,7 @@ impl Run {
             Action::Unsubscribe(client, filter) => clients[client].unsubscribe(oracle, FILTERS[filter]),
             Action::Publish(client, message) => clients[client].publish(world, oracle, message),
             Action::Flood(client, count) => self.flood(client, count),
+            Action::Pour(client, count) => self.pour(client, count),
             Action::Read(client, most) => {
                 clients[client].read(world, oracle, most);
             }
@@ -200,8 +203,7 @@ impl Run {
             Action::Suspend(millis) => world.suspend(millis),
             Action::SetClock(millis) => {
                 world.set_clock(millis);
-                oracle.clock_jumps();
-                clients.iter_mut().for_each(Client::doubts_expiry);
+                self.clock_was_set = true;
             }
             Action::Kill => self.crash(None),
             Action::LosePower(seed) => self.crash(Some(seed)),
@@ -287,6 +289,7 @@ impl Run {
         let Self { world, oracle, clients, .. } = self;
         oracle.coverage.note_if(clients[client].is_accepted(), "a client is taken over from elsewhere");
         oracle.may_take_over(client);
+        clients[client].is_taken_over();
         oracle.wills_are_due(client, world.now(), true);
         let link = world.connect();
         let name = format!("client-{client}");
@@ -299,6 +302,10 @@ impl Run {
     fn start(&mut self) {
         if self.is_down {
             self.intruders.clear();
+            if std::mem::take(&mut self.clock_was_set) {
+                self.oracle.clock_jumps();
+                self.clients.iter_mut().for_each(Client::doubts_expiry);
+            }
             self.world.start();
             self.oracle.coverage.note("the broker starts where it was killed");
             self.disk.is_opened(&self.world);
@@ -321,6 +328,21 @@ impl Run {
             }
             if oracle.serial() - first >= count as u64 {
                 return;
+            }
+        }
+    }
+
+    fn pour(&mut self, client: usize, count: usize) {
+        self.act(Action::Connect(client, false));
+        for _ in 0..count / 4 {
+            self.world.run();
+            self.watch.look(&self.world, &mut self.oracle);
+            self.look_around();
+            let Self { world, clients, oracle, .. } = self;
+            clients[client].read(world, oracle, usize::MAX);
+            for _ in 0..4 {
+                let message = workload::Message { large: true, ..workload::Message::new('t', 1, 0) };
+                clients[client].publish(world, oracle, message);
             }
         }
     }

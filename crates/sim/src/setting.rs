@@ -5,6 +5,7 @@ use std::time::Duration;
 use colibri_broker::{Durability, QueueFull};
 
 use crate::Random;
+use crate::client::PUBLISHED_MAX;
 use crate::workload::CLIENTS;
 
 /// What is set for a run, decided by its seed unless a test says otherwise.
@@ -19,14 +20,22 @@ pub struct Setting {
     /// Which clients are driven by the client end of the state machine, a bit each. The others write their
     /// packets themselves.
     pub protocol: u8,
+    /// How many messages the broker takes at once from a client.
+    pub receive_maximum: u16,
     /// How many bytes the broker reads at a time, if that is not as ever.
     pub fragment: Option<usize>,
 }
 
 impl Setting {
     /// The broker as it is by default, and clients that write their packets themselves.
-    pub const PLAIN: Self =
-        Self { durability: Durability::Sync, unsynced: 0, queue: None, protocol: 0, fragment: None };
+    pub const PLAIN: Self = Self {
+        durability: Durability::Sync,
+        unsynced: 0,
+        queue: None,
+        protocol: 0,
+        receive_maximum: PUBLISHED_MAX,
+        fragment: None,
+    };
 
     /// The setting of a seed.
     pub(crate) fn new(seed: u64) -> Self {
@@ -45,8 +54,9 @@ impl Setting {
         let queue = (random.below(3) == 0).then_some(queue);
         let protocol = if random.below(4) == 0 { 0 } else { random.next() };
         let fragment = (random.below(10) == 0).then_some(1);
+        let receive_maximum = [PUBLISHED_MAX, PUBLISHED_MAX, 3][random.below(3)];
         let bits = |word: u64| u8::try_from(word & 0xFF).unwrap_or(0);
-        Self { durability, unsynced: bits(unsynced), queue, protocol: bits(protocol), fragment }
+        Self { durability, unsynced: bits(unsynced), queue, protocol: bits(protocol), receive_maximum, fragment }
     }
 
     /// Whether a power loss may take back what was acknowledged.

@@ -9,10 +9,12 @@ use crate::oracle::Oracle;
 use crate::workload::CLIENTS;
 use crate::{Coverage, Setting, World};
 
+/// How many messages each client has under way at most.
+const PUBLISHED: usize = PUBLISHED_MAX as usize;
 /// The bytes of a packet with a large message, and some more.
 const PACKET: usize = LARGE + 200;
 /// Answers for everything that clients may have under way, and some more.
-const ANSWERS: usize = 4 * PUBLISHED_MAX * CLIENTS * 10;
+const ANSWERS: usize = 4 * PUBLISHED * CLIENTS * 10;
 /// What `broker/src/shard/journal.rs` says of open tickets, and those of one more turn.
 const TICKETS: usize = 512 + 8;
 
@@ -42,7 +44,7 @@ impl Watch {
     pub(crate) fn new(config: &Config) -> Self {
         let in_flight = usize::from(config.send_maximum.get());
         // A resumed session has all that was under way sent again at once, whatever the budget.
-        let output = config.output_budget + (in_flight + PUBLISHED_MAX) * PACKET + ANSWERS;
+        let output = config.output_budget + (in_flight + PUBLISHED) * PACKET + ANSWERS;
         let kept = match config.queue_full {
             QueueFull::Refuse => 2,
             QueueFull::DropOldest | QueueFull::DropNewest | QueueFull::Disconnect => 1,
@@ -57,7 +59,7 @@ impl Watch {
         let limits = [
             ("bytes of output wait for one client", held.output, self.output),
             ("bytes are in one gate", held.gate, self.output),
-            ("bytes of one client are not dealt with", held.unread, 2 * PUBLISHED_MAX * PACKET),
+            ("bytes of one client are not dealt with", held.unread, 2 * PUBLISHED * PACKET),
             ("messages wait for one session", held.waiting, self.waiting),
             ("messages are under way to one session", held.in_flight, self.in_flight),
             ("turns wait for the store", held.open_tickets, TICKETS),

@@ -77,6 +77,8 @@ pub enum Action {
     /// A client publishes so many messages to one topic with QoS 1 and 2 in turn, as fast as they are
     /// acknowledged, while nobody else reads anything.
     Flood(usize, usize),
+    /// A client publishes so many large messages with QoS 0, while nobody else reads anything.
+    Pour(usize, usize),
     /// A client reads up to so many bytes.
     Read(usize, usize),
     /// A client sends the oldest so many answers that it has withheld.
@@ -156,6 +158,7 @@ impl Action {
             | Self::Unsubscribe(client, _)
             | Self::Publish(client, _)
             | Self::Flood(client, _)
+            | Self::Pour(client, _)
             | Self::Read(client, _)
             | Self::Answer(client, _) => Some(*client),
             Self::Settle
@@ -209,10 +212,14 @@ pub(crate) fn steps(seed: u64, count: usize) -> Vec<Step> {
         let action = Action::Flood(4 + random.below(CLIENTS - 4), 1_300);
         steps.insert(place, Step { action, turns: random.below(30) });
     }
+    if random.below(40) == 0 {
+        let place = random.below(steps.len() + 1);
+        steps.insert(place, Step { action: Action::Pour(random.below(CLIENTS), 400), turns: random.below(30) });
+    }
     // What takes the place of some of the rest.
     let mut random = Random::new(seed ^ 0x0DD);
     for step in &mut steps {
-        if random.below(60) == 0 && !matches!(step.action, Action::Start | Action::Flood(..)) {
+        if random.below(60) == 0 && !matches!(step.action, Action::Start | Action::Flood(..) | Action::Pour(..)) {
             step.action = rare(&mut random);
         }
     }

@@ -186,8 +186,12 @@ impl Shard {
 
     /// Puts a message into a session's queue, if the queue has room or the policy makes some.
     pub(super) fn enqueue(&mut self, number: u32, delivery: Delivery) {
-        if self.has_full_queue(number) && !self.make_room(number) {
-            return;
+        if self.has_full_queue(number) {
+            if !self.make_room(number) {
+                return;
+            }
+        } else if self.config.queue_full == QueueFull::Disconnect {
+            self.note_caught_up(number);
         }
         self.enqueue_here(number, delivery);
         if self.is_full(number) {
@@ -224,9 +228,25 @@ impl Shard {
             }
             QueueFull::Disconnect => {
                 self.metrics.dropped_queue_full += 1;
-                self.give_up(number);
+                // A client that comes back to a full queue gets the chance to take what is in it, or it could
+                // never come back while somebody publishes.
+                if !self.is_catching_up(number) {
+                    self.give_up(number);
+                }
                 false
             }
+        }
+    }
+
+    fn is_catching_up(&self, number: u32) -> bool {
+        let connection = self.sessions.get(number).and_then(|session| session.connection);
+        connection.and_then(|number| self.connections.get(number)).is_some_and(|client| client.flags.catching_up)
+    }
+
+    fn note_caught_up(&mut self, number: u32) {
+        let connection = self.sessions.get(number).and_then(|session| session.connection);
+        if let Some(client) = connection.and_then(|number| self.connections.get_mut(number)) {
+            client.flags.catching_up = false;
         }
     }
 

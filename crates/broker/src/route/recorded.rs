@@ -33,7 +33,10 @@ impl Shard {
         let stored = terms.qos > QoS::AtMostOnce;
         let is_behind = stored && session.spilled.is_some();
         let Some(client) = self.connections.get(connection) else { return };
-        let is_slow = client.pending() > self.config.output_budget;
+        // What waits for the store counts too: while that is stalled nobody is read from, but a gate may be
+        // what messages with QoS 0 have to stay behind.
+        let behind = client.gate.as_ref().map_or(0, |gate| gate.len());
+        let is_slow = client.pending() + behind > self.config.output_budget;
         if is_slow && !stored {
             self.metrics.dropped_slow += 1;
             return;

@@ -71,6 +71,8 @@ pub(crate) struct Flags {
     pub(crate) sealed: bool,
     /// It is not read until more of its gate has been let through.
     pub(crate) gate_full: bool,
+    /// Its queue was full when it came and has not had room since.
+    pub(crate) catching_up: bool,
     /// Retained messages are waiting for it, so that later ones wait behind them, even with QoS 0.
     pub(crate) replaying: bool,
 }

@@ -73,6 +73,8 @@ pub(crate) struct Journal {
     partners: u64,
     /// What messages of other shards change here, by shard, until all of the turn there has come.
     parts: BTreeMap<u8, Batch>,
+    /// What is deleted that may be put in a joint or a part of this turn, and so comes behind these.
+    late: Batch,
     /// Where changes go at the moment.
     place: Place,
     /// The ticket of this turn.
@@ -197,6 +199,16 @@ impl Journal {
         }
     }
 
+    /// Where rows are deleted that are no longer wanted. They may be as new as a part that has not been handed
+    /// in, and are to be gone in the end.
+    pub(crate) fn deletions(&mut self) -> &mut Batch {
+        if self.joint.is_empty() && self.parts.is_empty() {
+            return self.batch();
+        }
+        self.changes += 1;
+        &mut self.late
+    }
+
     /// How many changes were made, to see whether something made one.
     #[inline]
     pub(crate) const fn changes(&self) -> u64 {
@@ -233,7 +245,7 @@ impl Journal {
     /// The ticket to wait for so that all that was changed until now is there; `None` if it is.
     pub(crate) fn pending(&self) -> Option<Ticket> {
         let joint = self.partners != 0 || !self.joint.is_empty() || !self.parts.is_empty();
-        if !self.main.is_empty() || self.used || joint {
+        if !self.main.is_empty() || self.used || joint || !self.late.is_empty() {
             return Some(self.ticket);
         }
         self.open.back().map(|open| open.ticket)
@@ -279,6 +291,11 @@ impl Journal {
             let (shard, origin) = (self.shard, (self.shard, ticket));
             requests.push(Request::Part { shard, ticket, origin, parts: Some(parts), batch });
         }
+        if !self.late.is_empty() && self.parts.is_empty() {
+            let batch = mem::take(&mut self.late);
+            self.hand_in(&batch);
+            requests.push(Request::Commit { shard: self.shard, ticket, batch });
+        }
         for request in self.fetches.drain(..) {
             requests.push(Request::Fetch { shard: self.shard, request });
         }
@@ -307,7 +324,8 @@ impl Journal {
 
     /// Whether there is something to hand in.
     pub(crate) fn has_changes(&self) -> bool {
-        let joint = self.partners != 0 || !self.joint.is_empty();
+        let late = !self.late.is_empty() && self.parts.is_empty();
+        let joint = self.partners != 0 || !self.joint.is_empty() || late;
         !self.main.is_empty() || joint || self.used || !self.fetches.is_empty()
     }
 

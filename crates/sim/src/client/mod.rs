@@ -15,8 +15,10 @@ use crate::workload::{self, Role, Stay};
 use crate::{Coverage, Link, Random, Setting, World};
 use machine::Machine;
 
-/// How many messages a client has under way at most; the broker takes as many.
-pub(crate) const PUBLISHED_MAX: usize = 20;
+/// How many messages a client has under way at most, unless the broker takes fewer.
+pub(crate) const PUBLISHED_MAX: u16 = 20;
+/// How many more may have to wait in a state machine.
+const WAITING_MAX: u16 = 10;
 /// Bytes of a payload that is stored in a row of its own.
 pub(crate) const LARGE: usize = 3_000;
 
@@ -53,6 +55,8 @@ pub(crate) struct Client {
     role: Role,
     /// The state machine, if it is one that drives this client.
     machine: Option<Machine>,
+    /// How many messages it has under way at most, or waiting to be.
+    published_max: usize,
     /// Whether it comes to the listener whose acknowledgements do not wait for the store.
     is_unsynced: bool,
     receive_maximum: u16,
@@ -108,6 +112,9 @@ impl Client {
             stay,
             role,
             machine: setting.has_protocol(number).then(Machine::default),
+            published_max: usize::from(
+                setting.receive_maximum + if setting.has_protocol(number) { WAITING_MAX } else { 0 },
+            ),
             is_unsynced: setting.is_unsynced(number),
             receive_maximum,
             aliases_maximum: if five && random.below(3) == 0 { 2 } else { 0 },
@@ -349,12 +356,20 @@ impl Client {
         }
     }
 
+    /// Somebody else takes its session over, or begins a new one in place of one that was over, which the
+    /// client cannot tell from the old one.
+    pub(crate) fn is_taken_over(&mut self) {
+        self.gives_up |= matches!(self.stay, Stay::Seconds(_));
+    }
+
     /// A crash has taken back what the broker knew of this client; `began` says whether its session began
     /// in what was taken back.
     pub(crate) fn is_forgotten(&mut self, began: bool) {
         self.forgotten.extend(self.received.keys());
         // A session that is older than the one it knows of may be there again, which it has no use for.
         self.gives_up |= began || self.session != Known::Present;
+        // Since when it was connected may be among that.
+        self.doubts_expiry();
     }
 
     /// Sends again what the connection before left open, in order.

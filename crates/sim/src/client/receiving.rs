@@ -61,7 +61,8 @@ impl Client {
             }
             Got::Pingresp => {}
             // Taken over by a connection that was heard later, silent for too long, or told of the end.
-            Got::Disconnect(0x8E | 0x8D | 0x8B) => {}
+            Got::Disconnect(0x8D) => oracle.coverage.note("a dead connection is found out by its Keep Alive"),
+            Got::Disconnect(0x8E | 0x8B) => {}
             Got::Disconnect(0x97) if oracle.may_be_disconnected() => {
                 oracle.coverage.note("a receiver is disconnected for its full queue");
             }

@@ -7,7 +7,7 @@ use colibri_codec::{
 use colibri_protocol::{Sent, Time};
 
 use super::machine::Sending;
-use super::{Client, LARGE, Outgoing, PUBLISHED_MAX, Stage};
+use super::{Client, LARGE, Outgoing, Stage};
 use crate::World;
 use crate::oracle::Oracle;
 use crate::packet::Got;
@@ -75,11 +75,9 @@ impl Client {
         self.send(oracle, &format!("UNSUBSCRIBE {filter} id {id}"), |out| unsubscribe.encode(version, out));
     }
 
-    /// Publishes a message, unless too many are under way. A client of the state machine may have half as
-    /// many again, which have to wait in it.
+    /// Publishes a message, unless too many are under way.
     pub(crate) fn publish(&mut self, world: &World, oracle: &mut Oracle, message: workload::Message) {
-        let most = if self.machine.is_some() { PUBLISHED_MAX * 3 / 2 } else { PUBLISHED_MAX };
-        if !self.accepted || self.outgoing.len() >= most {
+        if !self.accepted || self.outgoing.len() >= self.published_max {
             return;
         }
         let message =

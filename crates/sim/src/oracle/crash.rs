@@ -110,6 +110,7 @@ impl Oracle {
             if seen.settled.is_none_or(|stamp| stamp > bound) {
                 // It may come once more.
                 (seen.exactly_once, seen.others, seen.settled) = (0, 0, None);
+                seen.forgotten = true;
                 if role(client) == Role::Member
                     && let Some(count) = self.group_seen.get_mut(serial)
                 {

@@ -1,7 +1,5 @@
 //! A message has come to a client: whether it may, now, again, and behind what came before.
 
-use colibri_broker::QueueFull;
-
 use super::{Oracle, Seen, matches};
 use crate::packet::{self, Message};
 use crate::workload;
@@ -77,6 +75,9 @@ impl Oracle {
         if message.dup && seen.settled.is_some() && !was_repeated && !message.retain {
             return self.fail(format!("client-{client} gets again what it has acknowledged: {message:?}"));
         }
+        if seen.forgotten {
+            (seen.forgotten, seen.settled) = (false, None);
+        }
         if message.retain || !is_new || message.dup && message.qos < 2 {
             return;
         }
@@ -108,8 +109,10 @@ impl Oracle {
         let Some(session) = self.sessions.get_mut(client) else { return };
         // One that expired in a queue may come again from its publisher, and then lives longer.
         let expires = published.message.expiry.is_some();
-        // A 3.1.1 publisher sends again what was refused, behind what was not.
-        let refuses = self.may_refuse || policy == Some(QueueFull::Refuse) && published.times_sent > 1;
+        // A publisher may send again what was refused or dropped, behind what was not.
+        // What was dropped may be in the queue again after a crash.
+        let comes_late = published.times_sent > 1 || self.crashes > 0;
+        let refuses = self.may_refuse || policy.is_some() && comes_late;
         if workload::role(client) == workload::Role::Member || refuses || expires {
             return;
         }

@@ -10,11 +10,12 @@ use crate::workload::CLIENTS;
 impl Oracle {
     /// Everything has been delivered that will be.
     pub(crate) fn check_delivered(&mut self) {
-        let (mut missing, mut sentences) = (0, Vec::new());
+        let (mut missing, mut sentences, mut which) = (0, Vec::new(), Vec::new());
         for client in 0..CLIENTS {
             let Some(session) = self.sessions.get_mut(client) else { continue };
             for (serial, _) in std::mem::take(&mut session.due) {
                 missing += 1;
+                which.push((client, serial));
                 if !self.may_have_dropped(client, serial) {
                     sentences.push(format!("client-{client} has not got m{serial:07}"));
                 }
@@ -28,7 +29,9 @@ impl Oracle {
         }
         if sentences.is_empty() && missing > self.dropped {
             let dropped = self.dropped;
-            sentences.push(format!("{missing} messages are missing, and {dropped} were dropped"));
+            sentences.push(format!(
+                "{missing} messages are missing, and {dropped} were dropped; by client: {which:?}"
+            ));
         }
         self.note_drops(missing);
         sentences.into_iter().for_each(|sentence| self.fail(sentence));

@@ -88,6 +88,8 @@ struct Seen {
     crashes: u32,
     /// Since when the broker has in store that it was delivered.
     settled: Option<Stamp>,
+    /// Whether a crash took that back and the message has not come since.
+    forgotten: bool,
 }
 
 /// One session of a client as the client knows it.
@@ -234,8 +236,12 @@ impl Oracle {
         let serial = crate::packet::serial(&message.payload);
         if let Some(session) = self.sessions.get_mut(client) {
             session.due.remove(&serial);
+            session.seen.entry(serial).or_default();
         }
-        self.group_due.remove(&serial);
+        if workload::role(client) == workload::Role::Member {
+            self.group_due.remove(&serial);
+            self.group_seen.entry(serial).or_insert(0);
+        }
     }
 
     pub(crate) fn session_ends(&mut self, client: usize) {
@@ -392,7 +398,9 @@ impl Oracle {
     pub(crate) fn is_settled(&mut self, client: usize) {
         let position = self.position;
         if let Some(session) = self.sessions.get_mut(client) {
-            session.seen.values_mut().for_each(|seen| _ = seen.settled.get_or_insert(position));
+            for seen in session.seen.values_mut().filter(|seen| !seen.forgotten) {
+                seen.settled.get_or_insert(position);
+            }
         }
     }
 

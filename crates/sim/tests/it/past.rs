@@ -1,5 +1,6 @@
 //! Every failure that the simulation has found, as the shortest run that showed it.
 
+use colibri_broker::QueueFull;
 use colibri_sim::{Action, Message, Plan, Setting, Step};
 
 /// The steps of a run, each with the number of turns behind it.
@@ -131,6 +132,34 @@ fn what_a_broker_finds_at_its_start_outlives_power_loss() {
             (Action::Publish(6, message('t', 2)), 2),
             (Action::Publish(1, message('t', 0)), 58),
             (Action::LosePower(2_395_105_059_900_311_318), 4),
+        ],
+    );
+}
+
+/// A queue lost its oldest message in the turn in which that had come, and the row of a joint was deleted before
+/// it was put: it stayed in the store, and at the next start so many waited again.
+#[test]
+fn what_a_full_queue_drops_is_not_in_the_store_behind_a_restart() {
+    let setting = Setting { queue: Some((QueueFull::DropOldest, 3)), ..Setting::PLAIN };
+    for seed in [2699, 3, 6] {
+        run_with(setting, seed, 3, &[(Action::Flood(4, 300), 20), (Action::Kill, 0), (Action::Start, 3)]);
+    }
+}
+
+/// A client that came back to a full queue was disconnected for the first message that came before it had been
+/// sent what waited. Its own were enough, as it sent them again each time.
+#[test]
+fn a_client_with_a_full_queue_can_come_back_while_somebody_publishes() {
+    let setting = Setting { queue: Some((QueueFull::Disconnect, 3)), ..Setting::PLAIN };
+    run_with(
+        setting,
+        3916,
+        2,
+        &[
+            (Action::Publish(1, Message::new('t', 1, 1)), 0),
+            (Action::Publish(1, Message { expiry: Some(1), ..Message::new('r', 2, 2) }), 4),
+            (Action::Silence(1), 0),
+            (Action::Flood(5, 100), 20),
         ],
     );
 }
