@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use colibri_sim::{Coverage, Plan, Setting};
 
-const USAGE: &str = "usage: colibri-sim --seed N | --seeds A..B  [--shards N] [--steps N] [--only 1,5-9,..] [--plain]
+const USAGE: &str =
+    "usage: colibri-sim --seed N | --seeds A..B  [--shards N] [--steps N] [--only 1,5-9,..] [--plain]
            [--keep-going | --brief]
 
 --only has only some of the steps, and --plain the default broker and no client of the state machine. At the
@@ -77,7 +78,8 @@ fn ranges(places: &[usize]) -> String {
             _ => parts.push((place, place)),
         }
     }
-    let words = parts.iter().map(|(from, to)| if from == to { from.to_string() } else { format!("{from}-{to}") });
+    let words =
+        parts.iter().map(|(from, to)| if from == to { from.to_string() } else { format!("{from}-{to}") });
     words.collect::<Vec<_>>().join(",")
 }
 

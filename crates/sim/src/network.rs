@@ -193,7 +193,8 @@ impl Net {
         let mut ready = Vec::new();
         let listeners = self.listening.iter_mut().enumerate();
         ready.extend(
-            listeners.filter_map(|(listener, is_so)| std::mem::take(is_so).then_some(Ready::Listener(listener))),
+            listeners
+                .filter_map(|(listener, is_so)| std::mem::take(is_so).then_some(Ready::Listener(listener))),
         );
         let mut numbers: Vec<u32> = self.wires.keys().copied().collect();
         numbers.sort_unstable();

@@ -3,8 +3,8 @@
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroU16;
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use colibri_broker::Config;
@@ -110,13 +110,22 @@ impl Run {
         world.capacity([300, 5_000, 200_000][random.below(3)]);
         let fragment = [7, 100, usize::MAX, usize::MAX][random.below(4)];
         world.fragment(setting.fragment.unwrap_or(fragment));
-        let clients: Vec<_> =
-            (0..CLIENTS).map(|number| Client::new(number, &mut random, &setting)).collect();
+        let clients: Vec<_> = (0..CLIENTS).map(|number| Client::new(number, &mut random, &setting)).collect();
         let mut oracle = Oracle::new(send_maximum, setting, remembers);
         watch::note_setting(&mut oracle.coverage, &setting);
         clients.iter().for_each(|client| client.note(&mut oracle.coverage));
         let (disk, intruders) = (Disk::default(), Vec::new());
-        Self { world, clients, oracle, disk, watch, intruders, is_down: false, clock_was_set: false, seed: plan.seed }
+        Self {
+            world,
+            clients,
+            oracle,
+            disk,
+            watch,
+            intruders,
+            is_down: false,
+            clock_was_set: false,
+            seed: plan.seed,
+        }
     }
 
     fn go(&mut self, steps: &[Step]) {
@@ -390,7 +399,8 @@ impl Run {
             self.oracle.is_at_rest(&open, !self.disk.has_failed);
             self.watch.at_rest(&self.world, &mut self.oracle);
             for client in self.clients.iter().filter(|client| client.is_outlaw()) {
-                self.oracle.fail(format!("client-{} has broken the protocol and is not closed", client.number));
+                self.oracle
+                    .fail(format!("client-{} has broken the protocol and is not closed", client.number));
             }
         }
         self.world.run();

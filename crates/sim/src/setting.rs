@@ -49,14 +49,22 @@ impl Setting {
             _ => (Durability::Periodic(Duration::from_millis(interval)), true),
         };
         let unsynced = if is_unsynced { random.next() & random.next() } else { 0 };
-        let queue_full = [QueueFull::Refuse, QueueFull::DropOldest, QueueFull::DropNewest, QueueFull::Disconnect];
+        let queue_full =
+            [QueueFull::Refuse, QueueFull::DropOldest, QueueFull::DropNewest, QueueFull::Disconnect];
         let queue = (queue_full[random.below(4)], [3, 10, 30][random.below(3)]);
         let queue = (random.below(3) == 0).then_some(queue);
         let protocol = if random.below(4) == 0 { 0 } else { random.next() };
         let fragment = (random.below(10) == 0).then_some(1);
         let receive_maximum = [PUBLISHED_MAX, PUBLISHED_MAX, 3][random.below(3)];
         let bits = |word: u64| u8::try_from(word & 0xFF).unwrap_or(0);
-        Self { durability, unsynced: bits(unsynced), queue, protocol: bits(protocol), receive_maximum, fragment }
+        Self {
+            durability,
+            unsynced: bits(unsynced),
+            queue,
+            protocol: bits(protocol),
+            receive_maximum,
+            fragment,
+        }
     }
 
     /// Whether a power loss may take back what was acknowledged.

@@ -12,7 +12,9 @@ impl Plan {
         for client in 0..CLIENTS {
             self.try_without(&mut kept, |_, step| step.action.client() != Some(client));
         }
-        self.try_without(&mut kept, |_, step| step.action.client().is_some() || step.action == Action::Settle);
+        self.try_without(&mut kept, |_, step| {
+            step.action.client().is_some() || step.action == Action::Settle
+        });
         let mut size = kept.len() / 2;
         while size > 0 {
             let mut from = 0;

@@ -75,7 +75,10 @@ impl Watch {
         coverage.note_if(held.gate > 0, "acknowledgements wait in a gate");
         coverage.note_if(metrics.spilled_messages > 0, "messages are in the store alone");
         coverage.note_if(metrics.refused_storage > 0, "a full disk refuses something");
-        coverage.note_if(world.is_stalled() && held.open_tickets > 0, "the disk is slow while something waits for it");
+        coverage.note_if(
+            world.is_stalled() && held.open_tickets > 0,
+            "the disk is slow while something waits for it",
+        );
     }
 
     /// A process has come to its end, or all has.

@@ -214,12 +214,17 @@ pub(crate) fn steps(seed: u64, count: usize) -> Vec<Step> {
     }
     if random.below(40) == 0 {
         let place = random.below(steps.len() + 1);
-        steps.insert(place, Step { action: Action::Pour(random.below(CLIENTS), 400), turns: random.below(30) });
+        steps.insert(
+            place,
+            Step { action: Action::Pour(random.below(CLIENTS), 400), turns: random.below(30) },
+        );
     }
     // What takes the place of some of the rest.
     let mut random = Random::new(seed ^ 0x0DD);
     for step in &mut steps {
-        if random.below(60) == 0 && !matches!(step.action, Action::Start | Action::Flood(..) | Action::Pour(..)) {
+        if random.below(60) == 0
+            && !matches!(step.action, Action::Start | Action::Flood(..) | Action::Pour(..))
+        {
             step.action = rare(&mut random);
         }
     }

@@ -240,7 +240,9 @@ impl Shard {
 
     fn is_catching_up(&self, number: u32) -> bool {
         let connection = self.sessions.get(number).and_then(|session| session.connection);
-        connection.and_then(|number| self.connections.get(number)).is_some_and(|client| client.flags.catching_up)
+        connection
+            .and_then(|number| self.connections.get(number))
+            .is_some_and(|client| client.flags.catching_up)
     }
 
     fn note_caught_up(&mut self, number: u32) {

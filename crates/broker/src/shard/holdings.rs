@@ -29,7 +29,8 @@ pub struct Holdings {
 impl Shard {
     /// What this shard holds. Looks at every connection and session.
     pub fn holdings(&self) -> Holdings {
-        let clients = || self.connections.numbers().into_iter().filter_map(|number| self.connections.get(number));
+        let clients =
+            || self.connections.numbers().into_iter().filter_map(|number| self.connections.get(number));
         let sessions = || self.sessions.numbers();
         let gate = |client: &Client| client.gate.as_ref().map_or(0, |gate| gate.len());
         let queue = |number| self.queue_of(number).map_or(0, Session::in_flight);

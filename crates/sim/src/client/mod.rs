@@ -6,8 +6,8 @@ mod machine;
 mod receiving;
 mod sending;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use colibri_codec::{Disconnect, EncodeError, Frame, Packet, Properties, ReasonCode, Split, Version};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::oracle::Oracle;
 use crate::packet::Got;
@@ -271,7 +271,9 @@ impl Client {
         let version = self.version;
         match &mut self.machine {
             Some(machine) => machine.disconnect(&disconnect),
-            None => self.send(oracle, &format!("DISCONNECT {reason:?}"), |out| disconnect.encode(version, out)),
+            None => {
+                self.send(oracle, &format!("DISCONNECT {reason:?}"), |out| disconnect.encode(version, out))
+            }
         }
         self.flush(oracle);
         if let Some(link) = &self.link {

@@ -113,7 +113,8 @@ impl Client {
         let is_over = code >= 0x80 || stage != Stage::Pubrec;
         if *said != Said::Nothing && is_over != (*said == Said::Delivered(Some(serial))) {
             let name = &self.name;
-            return oracle.fail(format!("{name}'s machine says {said:?} to {stage:?} {code:#x} for {serial}"));
+            return oracle
+                .fail(format!("{name}'s machine says {said:?} to {stage:?} {code:#x} for {serial}"));
         }
         if code >= 0x80 {
             oracle.message_is_refused(serial, id, code);

@@ -114,7 +114,8 @@ impl Client {
         } else if matches!(sent, Sent::Written(_) | Sent::Wait) {
             self.outgoing.insert(serial, out);
         }
-        oracle.coverage
+        oracle
+            .coverage
             .note_if(sent == Sent::Wait, "a client of the state machine has to wait for Receive Maximum");
         self.flush(oracle);
     }

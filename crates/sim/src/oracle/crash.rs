@@ -44,10 +44,17 @@ impl Oracle {
             session.completed.values_mut().for_each(close);
             session.due.values_mut().for_each(close);
             session.granted.values_mut().for_each(|grant| close(&mut grant.stamp));
-            session.asked.values_mut().filter_map(|asked| asked.until.as_mut()).for_each(|until| close(&mut until.1));
+            session
+                .asked
+                .values_mut()
+                .filter_map(|asked| asked.until.as_mut())
+                .for_each(|until| close(&mut until.1));
         }
         self.group_due.values_mut().for_each(close);
-        self.published.values_mut().filter_map(|one| one.acknowledged.as_mut()).for_each(|at| close(&mut at.1));
+        self.published
+            .values_mut()
+            .filter_map(|one| one.acknowledged.as_mut())
+            .for_each(|at| close(&mut at.1));
         self.wills.values_mut().filter_map(|will| will.promised.as_mut()).for_each(close);
     }
 
@@ -62,7 +69,8 @@ impl Oracle {
         };
         let took_back = self.forget_messages(bound);
         self.coverage.note_if(took_back && kept.is_some(), "a power loss takes back an acknowledged message");
-        self.coverage.note_if(took_back && kept.is_none(), "a kill takes back what an unsynced client was told");
+        self.coverage
+            .note_if(took_back && kept.is_none(), "a kill takes back what an unsynced client was told");
         for will in self.wills.values_mut() {
             let bound = bound(will.client);
             will.promised = will.promised.filter(|stamp| *stamp <= bound);

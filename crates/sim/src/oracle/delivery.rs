@@ -12,7 +12,9 @@ impl Oracle {
         let subscribed = self.sessions.get(client).is_some_and(|session| {
             let mut asked = session.asked.iter().filter(|(filter, _)| matches(filter, &message.topic));
             // What is retained comes whenever it was sent, but only to who asks.
-            asked.any(|(_, asked)| asked.qos >= message.qos && asked.until.is_none_or(|(until, _)| sent < until))
+            asked.any(|(_, asked)| {
+                asked.qos >= message.qos && asked.until.is_none_or(|(until, _)| sent < until)
+            })
         });
         if !subscribed {
             return self.fail(format!("client-{client} gets what it has not subscribed to: {message:?}"));

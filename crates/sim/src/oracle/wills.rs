@@ -36,7 +36,8 @@ impl Oracle {
     pub(crate) fn will_is_promised(&mut self, serial: u64) {
         let by = self.wills.get(&serial).map_or(0, |will| will.client);
         let stamp = self.stamp(by);
-        if let Some(will) = self.wills.get_mut(&serial).filter(|will| will.delay == 0) {
+        if let Some(will) = self.wills.get_mut(&serial).filter(|will| will.delay == 0 && will.lost.is_none())
+        {
             will.promised = Some(stamp);
         }
     }

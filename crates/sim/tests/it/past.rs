@@ -146,6 +146,25 @@ fn what_a_full_queue_drops_is_not_in_the_store_behind_a_restart() {
     }
 }
 
+/// Messages with QoS 0 stay behind others that wait in the gate, and those there did not count as output: while the
+/// disk stood still they came without end.
+#[test]
+fn what_waits_in_a_gate_counts_against_the_budget_of_its_client() {
+    run(
+        551,
+        3,
+        &[
+            (Action::Publish(0, Message::new('t', 0, 2)), 4),
+            (Action::Connect(6, false), 0),
+            (Action::Stall(2_000), 2),
+            (Action::Settle, 1),
+            (Action::Publish(0, Message::new('t', 0, 2)), 4),
+            (Action::Leave(6, true), 5),
+            (Action::Pour(6, 400), 6),
+        ],
+    );
+}
+
 /// A client that came back to a full queue was disconnected for the first message that came before it had been
 /// sent what waited. Its own were enough, as it sent them again each time.
 #[test]
