@@ -157,36 +157,14 @@ impl Run {
         self.note(action);
         let Self { world, clients, oracle, disk, .. } = self;
         match action {
-            Action::Connect(client, clean) if !self.is_down && !clients[client].is_connected() => {
-                clients[client].connect(world, oracle, clean);
-            }
-            Action::Renew(client) if !self.is_down && clients[client].is_accepted() => {
-                clients[client].lose(world, oracle);
-                clients[client].connect(world, oracle, false);
-            }
-            Action::Cut(client) => {
-                if let Some(link) = &clients[client].link {
-                    link.cut();
-                }
-                clients[client].lose(world, oracle);
-            }
-            Action::Vanish(client, bytes) => {
-                if let Some(link) = &clients[client].link {
-                    let mut rest = link.take_back();
-                    rest.truncate(bytes);
-                    link.send(&rest);
-                    link.end();
-                    if !clients[client].is_accepted() {
-                        link.cut();
-                    }
-                }
-                clients[client].lose(world, oracle);
-            }
-            Action::Silence(client) if clients[client].is_accepted() => clients[client].lose(world, oracle),
-            Action::Leave(client, with_will) if clients[client].is_accepted() => {
-                let closed = clients[client].link.as_ref().is_none_or(Link::is_closed);
-                clients[client].leave(world, oracle, with_will || closed);
-            }
+            Action::Connect(client, _)
+            | Action::Renew(client)
+            | Action::Cut(client)
+            | Action::Vanish(client, _)
+            | Action::Silence(client)
+            | Action::Intrude(client)
+            | Action::Misbehave(client, _)
+            | Action::Leave(client, _) => self.change_connection(client, action),
             Action::Subscribe(client, filter, qos) if client >= 4 => {
                 clients[client].subscribe(oracle, FILTERS[filter], qos);
             }
@@ -201,11 +179,6 @@ impl Run {
                 for _ in 0..count {
                     clients[client].answer(oracle);
                 }
-            }
-            Action::Intrude(client) if !self.is_down => self.intrude(client),
-            Action::Misbehave(client, how) if clients[client].is_accepted() => {
-                oracle.wills_are_due(client, world.now(), true);
-                clients[client].misbehave(oracle, how);
             }
             Action::Settle => self.settle(),
             Action::Pass(millis) => self.pass(millis),
@@ -222,15 +195,53 @@ impl Run {
             Action::Fill(bytes) => disk.fill(world, bytes),
             Action::Free => disk.free(world),
             Action::Stall(turns) => world.stall_store(turns),
-            Action::Connect(..)
-            | Action::Renew(_)
-            | Action::Silence(_)
-            | Action::Intrude(_)
-            | Action::Misbehave(..)
-            | Action::Leave(..)
-            | Action::Subscribe(..) => {}
+            Action::Subscribe(..) => {}
         }
         self.oracle.may_refuse |= self.disk.has_failed;
+    }
+
+    /// What a client does that has to do with its connection, if it can.
+    fn change_connection(&mut self, client: usize, action: Action) {
+        let Self { world, clients, oracle, is_down, .. } = self;
+        let is_down = *is_down;
+        match action {
+            Action::Connect(_, clean) if !is_down && !clients[client].is_connected() => {
+                clients[client].connect(world, oracle, clean);
+            }
+            Action::Renew(_) if !is_down && clients[client].is_accepted() => {
+                clients[client].lose(world, oracle);
+                clients[client].connect(world, oracle, false);
+            }
+            Action::Cut(_) => {
+                if let Some(link) = &clients[client].link {
+                    link.cut();
+                }
+                clients[client].lose(world, oracle);
+            }
+            Action::Vanish(_, bytes) => {
+                if let Some(link) = &clients[client].link {
+                    let mut rest = link.take_back();
+                    rest.truncate(bytes);
+                    link.send(&rest);
+                    link.end();
+                    if !clients[client].is_accepted() {
+                        link.cut();
+                    }
+                }
+                clients[client].lose(world, oracle);
+            }
+            Action::Silence(_) if clients[client].is_accepted() => clients[client].lose(world, oracle),
+            Action::Leave(_, with_will) if clients[client].is_accepted() => {
+                let closed = clients[client].link.as_ref().is_none_or(Link::is_closed);
+                clients[client].leave(world, oracle, with_will || closed);
+            }
+            Action::Intrude(_) if !is_down => self.intrude(client),
+            Action::Misbehave(_, how) if clients[client].is_accepted() => {
+                oracle.wills_are_due(client, world.now(), true);
+                clients[client].misbehave(oracle, how);
+            }
+            _ => {}
+        }
     }
 
     /// Notes for the coverage what is about to happen, if it does.
