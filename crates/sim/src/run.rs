@@ -450,10 +450,23 @@ impl Run {
                 self.oracle.fail(format!("client-{} does not come to an end: {client:?}", client.number));
             }
         }
+        self.publish_to_all();
         self.watch.process_ends(&self.world, &mut self.oracle);
         self.oracle.check_delivered();
         self.watch.at_the_end(&self.world, &mut self.oracle);
         self.probe();
+    }
+
+    /// One message to each topic shows who is subscribed to what.
+    fn publish_to_all(&mut self) {
+        for (family, number) in
+            ['t', 's', 'r'].into_iter().flat_map(|family| (0..3).map(move |at| (family, at)))
+        {
+            let Self { world, clients, oracle, .. } = self;
+            clients[number].publish(world, oracle, workload::Message::new(family, number, 1));
+            self.settle();
+        }
+        self.pass(10);
     }
 
     /// A new client asks what is retained.
