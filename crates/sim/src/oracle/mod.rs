@@ -142,6 +142,8 @@ pub(crate) struct Oracle {
     sessions: Vec<Session>,
     /// What some member of the shared group must get.
     group_due: BTreeMap<u64, Stamp>,
+    /// What was sent before this event may have gone with the session of a member.
+    group_since: u64,
     /// How often members have got a message with QoS 2.
     group_seen: BTreeMap<u64, u32>,
 }
@@ -181,6 +183,7 @@ impl Oracle {
             called_off: BTreeSet::new(),
             sessions: (0..CLIENTS).map(|_| Session::default()).collect(),
             group_due: BTreeMap::new(),
+            group_since: 0,
             group_seen: BTreeMap::new(),
         }
     }
@@ -245,6 +248,11 @@ impl Oracle {
     }
 
     pub(crate) fn session_ends(&mut self, client: usize) {
+        // What was on its way to a member goes with its session, and nobody knows who was chosen.
+        if workload::role(client) == workload::Role::Member {
+            self.group_due.clear();
+            self.group_since = self.event();
+        }
         if let Some(session) = self.sessions.get_mut(client) {
             *session = Session::default();
         }
@@ -385,7 +393,7 @@ impl Oracle {
             }
             if workload::role(client) == workload::Role::Member {
                 // Some member must get it; perhaps one has.
-                if !self.group_seen.contains_key(&serial) {
+                if !self.group_seen.contains_key(&serial) && first_sent > self.group_since {
                     self.group_due.insert(serial, stamp);
                 }
             } else {
