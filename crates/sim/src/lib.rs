@@ -22,6 +22,7 @@ mod disk;
 mod network;
 mod oracle;
 mod packet;
+mod probe;
 mod random;
 mod run;
 mod setting;

@@ -2,7 +2,7 @@
 //! come to a good end.
 
 use std::any::Any;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,7 +13,7 @@ use colibri_storage::faulty::{Fault, Faulty};
 use crate::client::{Client, PUBLISHED_MAX};
 use crate::disk::Disk;
 use crate::oracle::Oracle;
-use crate::packet::{Got, first, serial};
+use crate::probe;
 use crate::watch::{self, Watch};
 use crate::workload::{self, Action, CLIENTS, FILTERS, Stay, Step};
 use crate::{Coverage, Link, Random, Setting, World, config};
@@ -471,34 +471,11 @@ impl Run {
 
     /// A new client asks what is retained.
     fn probe(&mut self) {
-        let link = self.world.connect();
-        link.send(b"\x10\x11\x00\x04MQTT\x04\x02\x00\x00\x00\x05probe");
-        link.send(b"\x82\x08\x00\x01\x00\x03r/+\x00");
-        let mut bytes = Vec::new();
-        loop {
-            self.world.run();
-            let taken = link.take(usize::MAX);
-            if taken.is_empty() {
-                break;
-            }
-            bytes.extend(taken);
-        }
-        let mut found = BTreeMap::new();
-        let mut rest = bytes.as_slice();
-        while let Ok(Some((got, length))) = first(rest, colibri_codec::Version::V3_1_1) {
-            rest = rest.get(length..).unwrap_or_default();
-            if let Got::Publish(message) = got {
-                found.insert(message.topic, serial(&message.payload));
-            }
-        }
-        link.send(&[0xE0, 0]);
-        link.end();
-        self.world.run();
+        let found = probe::retained(&self.world);
         self.oracle.now = self.world.now();
         for number in 0..3 {
             let topic = format!("r/{number}");
-            let serial = found.get(&topic).copied();
-            self.oracle.check_retained(&topic, serial);
+            self.oracle.check_retained(&topic, found.get(&topic).copied());
         }
     }
 }
