@@ -56,11 +56,13 @@ impl Watch {
     /// Looks at the broker after a step.
     pub(crate) fn look(&self, world: &World, oracle: &mut Oracle) {
         let held = world.holdings();
+        // What was sent and is not stored as such waits again behind a crash.
+        let again = if oracle.has_crashed() { self.in_flight } else { 0 };
         let limits = [
             ("bytes of output wait for one client", held.output, self.output),
             ("bytes are in one gate", held.gate, self.output),
             ("bytes of one client are not dealt with", held.unread, 2 * PUBLISHED * PACKET),
-            ("messages wait for one session", held.waiting, self.waiting),
+            ("messages wait for one session", held.waiting, self.waiting + again),
             ("messages are under way to one session", held.in_flight, self.in_flight),
             ("turns wait for the store", held.open_tickets, TICKETS),
         ];
