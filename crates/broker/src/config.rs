@@ -161,7 +161,8 @@ pub enum QueueFull {
     DropOldest,
     /// The receiver does not get the new message.
     DropNewest,
-    /// The receiver is disconnected with Quota exceeded and does not get the new message.
+    /// The receiver is disconnected with Quota exceeded and does not get the new message. One that came back to
+    /// a full queue stays connected until there has been room, and only does not get the new message.
     Disconnect,
 }
 

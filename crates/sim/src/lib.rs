@@ -17,17 +17,24 @@
 #![forbid(unsafe_code)]
 
 mod client;
+mod coverage;
 mod disk;
 mod network;
 mod oracle;
 mod packet;
+mod probe;
 mod random;
 mod run;
+mod setting;
+mod shrink;
+mod watch;
 mod workload;
 mod world;
 
+pub use coverage::Coverage;
 pub use network::{CAPACITY, Link};
 pub use random::Random;
 pub use run::{Failure, Plan};
+pub use setting::Setting;
 pub use workload::{Action, CLIENTS, Message, Step, WILLS};
 pub use world::{World, config};

@@ -11,6 +11,9 @@ use colibri_broker::shard::{Detached, Ready, Sockets};
 /// otherwise: 256 KiB, about what a system gives a socket.
 pub const CAPACITY: usize = 256 << 10;
 
+/// How many listeners there are, whether or not the broker has as many.
+pub(crate) const LISTENERS: usize = 2;
+
 /// The client's end of a connection, of which a clone is the same end. Dropping it closes nothing.
 ///
 /// Its methods let no time pass and give the broker no turn.
@@ -168,29 +171,31 @@ impl Drop for Passing {
 /// The sockets of one shard.
 #[derive(Default)]
 pub(crate) struct Net {
-    waiting: VecDeque<Link>,
-    listening: bool,
+    waiting: [VecDeque<Link>; LISTENERS],
+    listening: [bool; LISTENERS],
     wires: HashMap<u32, Link>,
 }
 
 impl Net {
-    /// A client knocks.
-    pub(crate) fn knock(&mut self, wire: Link) {
-        self.waiting.push_back(wire);
-        self.listening = true;
+    /// A client knocks at a listener.
+    pub(crate) fn knock(&mut self, listener: usize, wire: Link) {
+        self.waiting[listener].push_back(wire);
+        self.listening[listener] = true;
     }
 
     /// Whether anything has become ready since the last call of [`Net::news`].
     pub(crate) fn has_news(&self) -> bool {
-        self.listening || self.wires.values().any(|wire| wire.lock().has_news())
+        self.listening.contains(&true) || self.wires.values().any(|wire| wire.lock().has_news())
     }
 
     /// What has become ready since the last call, in the order of the connections' numbers.
     pub(crate) fn news(&mut self) -> Vec<Ready> {
         let mut ready = Vec::new();
-        if std::mem::take(&mut self.listening) {
-            ready.push(Ready::Listener(0));
-        }
+        let listeners = self.listening.iter_mut().enumerate();
+        ready.extend(
+            listeners
+                .filter_map(|(listener, is_so)| std::mem::take(is_so).then_some(Ready::Listener(listener))),
+        );
         let mut numbers: Vec<u32> = self.wires.keys().copied().collect();
         numbers.sort_unstable();
         for connection in numbers {
@@ -212,8 +217,9 @@ impl Net {
 
     /// The process has died: the system closes its sockets, and what comes then finds nobody.
     pub(crate) fn break_all(&mut self) {
-        self.listening = false;
-        for wire in self.waiting.drain(..).chain(self.wires.drain().map(|(_, wire)| wire)) {
+        self.listening = [false; LISTENERS];
+        let waiting = self.waiting.iter_mut().flat_map(|waiting| waiting.drain(..));
+        for wire in waiting.chain(self.wires.drain().map(|(_, wire)| wire)) {
             wire.cut();
             wire.lock().broker_closed = true;
         }
@@ -231,8 +237,8 @@ impl Wire {
 }
 
 impl Sockets for Net {
-    fn accept(&mut self, _: usize, connection: u32) -> io::Result<Option<SocketAddr>> {
-        let Some(wire) = self.waiting.pop_front() else { return Ok(None) };
+    fn accept(&mut self, listener: usize, connection: u32) -> io::Result<Option<SocketAddr>> {
+        let Some(wire) = self.waiting[listener].pop_front() else { return Ok(None) };
         wire.lock().watch();
         assert!(self.wires.insert(connection, wire).is_none(), "connection {connection} is in use");
         Ok(Some(SocketAddr::from(([127, 0, 0, 1], 40000))))

@@ -2,22 +2,28 @@
 //! come to a good end.
 
 use std::any::Any;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use colibri_broker::Config;
-use colibri_storage::faulty::Faulty;
+use colibri_storage::faulty::{Fault, Faulty};
 
 use crate::client::{Client, PUBLISHED_MAX};
 use crate::disk::Disk;
 use crate::oracle::Oracle;
-use crate::packet::{Got, first, serial};
+use crate::probe;
+use crate::watch::{self, Watch};
 use crate::workload::{self, Action, CLIENTS, FILTERS, Stay, Step, WILLS};
-use crate::{Random, World, config};
+use crate::{Coverage, Link, Random, Setting, World, config};
 
 /// How often everybody reads and answers at the end until nothing is left; far more than any run needs.
 const ROUNDS_MAX: usize = 300;
+
+/// For how many milliseconds a client may not be read because the disk fails: 100 for each message that it has
+/// under way, and for some more.
+const RESTS_MAX: u64 = 100 * 50;
 
 /// What a run consists of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +32,8 @@ pub struct Plan {
     pub seed: u64,
     /// How many shards the broker has.
     pub shards: usize,
+    /// What kind of broker and clients there are.
+    pub setting: Setting,
     /// What happens.
     pub steps: Vec<Step>,
 }
@@ -43,58 +51,23 @@ impl Plan {
     /// The plan of a seed, with so many steps.
     pub fn new(seed: u64, shards: Option<usize>, steps: usize) -> Self {
         let shards = shards.unwrap_or_else(|| 1 + usize::try_from(seed % 3).unwrap_or(0));
-        Self { seed, shards, steps: workload::steps(seed, steps) }
+        Self { seed, shards, setting: Setting::new(seed), steps: workload::steps(seed, steps) }
     }
 
-    /// Goes through the plan; with its history, if so.
+    /// Goes through the plan; with its history, if so. Gives what it has come through.
     ///
     /// # Errors
     /// The first promise that was broken.
-    pub fn run(&self, remembers: bool) -> Result<(), Failure> {
+    pub fn run(&self, remembers: bool) -> Result<Coverage, Failure> {
         let mut run = Run::new(self, remembers);
         let outcome = catch_unwind(AssertUnwindSafe(|| run.go(&self.steps)));
         if let Err(panic) = outcome {
             run.oracle.fail(format!("panic: {}", words(&*panic)));
         }
         match run.oracle.failures.first().cloned() {
-            None => Ok(()),
+            None => Ok(run.oracle.coverage),
             Some(sentence) => Err(Failure { sentence, history: std::mem::take(&mut run.oracle.history) }),
         }
-    }
-
-    /// A shorter plan that fails too, found by leaving out clients, faults, and parts of what happens.
-    #[must_use]
-    pub fn shrink(&self) -> Self {
-        let mut best = self.clone();
-        let try_without = |best: &mut Self, keep: &dyn Fn(usize, &Step) -> bool| {
-            let steps = best.steps.iter().enumerate().filter(|(index, step)| keep(*index, step));
-            let shorter = Self { steps: steps.map(|(_, step)| *step).collect(), ..best.clone() };
-            let fails = shorter.steps.len() < best.steps.len() && shorter.run(false).is_err();
-            if fails {
-                *best = shorter;
-            }
-            fails
-        };
-        for client in 0..CLIENTS {
-            try_without(&mut best, &|_, step| step.action.client() != Some(client));
-        }
-        try_without(&mut best, &|_, step| step.action.client().is_some() || step.action == Action::Settle);
-        let mut size = best.steps.len() / 2;
-        while size > 0 {
-            let mut from = 0;
-            let mut shrunk = false;
-            while from < best.steps.len() {
-                if try_without(&mut best, &|index, _| !(from..from + size).contains(&index)) {
-                    shrunk = true;
-                } else {
-                    from += size;
-                }
-            }
-            if !shrunk || size > 1 {
-                size /= 2;
-            }
-        }
-        best
     }
 }
 
@@ -108,7 +81,12 @@ struct Run {
     clients: Vec<Client>,
     oracle: Oracle,
     disk: Disk,
+    watch: Watch,
+    /// Those who have connected under the name of a client.
+    intruders: Vec<Link>,
     is_down: bool,
+    /// Whether the wall clock is another than the broker knows of.
+    clock_was_set: bool,
     seed: u64,
 }
 
@@ -119,18 +97,43 @@ impl Run {
         let send_maximum = [3, 10, 100][random.below(3)];
         config.send_maximum = NonZeroU16::new(send_maximum).unwrap_or(NonZeroU16::MIN);
         config.limits.receive_maximum =
-            u16::try_from(PUBLISHED_MAX).ok().and_then(NonZeroU16::new).unwrap_or(NonZeroU16::MIN);
+            NonZeroU16::new(plan.setting.receive_maximum).unwrap_or(NonZeroU16::MIN);
         config.output_budget = [2_000, 100_000][random.below(2)];
         config.seed = plan.seed % 5;
+        let setting = plan.setting;
+        config.durability = setting.durability;
+        if setting.unsynced != 0 {
+            config.listeners.push(SocketAddr::from(([127, 0, 0, 1], 1884)));
+            config.unsynced_listeners = config.listeners.get(1..).unwrap_or_default().to_vec();
+        }
+        if let Some((policy, maximum)) = setting.queue {
+            (config.queue_full, config.queued_messages_maximum) = (policy, maximum);
+        }
+        let watch = Watch::new(&config);
         let world = World::with_store(config, plan.seed, Faulty::new());
         world.capacity([300, 5_000, 200_000][random.below(3)]);
-        world.fragment([7, 100, usize::MAX, usize::MAX][random.below(4)]);
-        let mut clients: Vec<_> = (0..CLIENTS).map(|number| Client::new(number, &mut random)).collect();
+        let fragment = [7, 100, usize::MAX, usize::MAX][random.below(4)];
+        world.fragment(setting.fragment.unwrap_or(fragment));
+        let mut clients: Vec<_> =
+            (0..CLIENTS).map(|number| Client::new(number, &mut random, &setting)).collect();
         if plan.seed & WILLS != 0 {
             clients.iter_mut().for_each(Client::like_wills);
         }
-        let oracle = Oracle::new(send_maximum, remembers);
-        Self { world, clients, oracle, disk: Disk::default(), is_down: false, seed: plan.seed }
+        let mut oracle = Oracle::new(send_maximum, setting, remembers);
+        watch::note_setting(&mut oracle.coverage, &setting);
+        clients.iter().for_each(|client| client.note(&mut oracle.coverage));
+        let (disk, intruders) = (Disk::default(), Vec::new());
+        Self {
+            world,
+            clients,
+            oracle,
+            disk,
+            watch,
+            intruders,
+            is_down: false,
+            clock_was_set: false,
+            seed: plan.seed,
+        }
     }
 
     fn go(&mut self, steps: &[Step]) {
@@ -143,6 +146,7 @@ impl Run {
             for _ in 0..step.turns {
                 self.world.turn();
             }
+            self.watch.look(&self.world, &mut self.oracle);
             if !self.oracle.failures.is_empty() {
                 return;
             }
@@ -158,22 +162,71 @@ impl Run {
     fn act(&mut self, action: Action) {
         self.look_around();
         self.oracle.note(|| format!("-- {action:?}"));
+        self.note(action);
         let Self { world, clients, oracle, disk, .. } = self;
         match action {
-            Action::Connect(client, clean) if !self.is_down && !clients[client].is_connected() => {
+            Action::Connect(client, _)
+            | Action::Renew(client)
+            | Action::Cut(client)
+            | Action::Vanish(client, _)
+            | Action::Silence(client)
+            | Action::Intrude(client)
+            | Action::Misbehave(client, _)
+            | Action::Leave(client, _) => self.change_connection(client, action),
+            Action::Subscribe(client, filter, qos) if client >= 4 => {
+                clients[client].subscribe(oracle, FILTERS[filter], qos);
+            }
+            Action::Unsubscribe(client, filter) => clients[client].unsubscribe(oracle, FILTERS[filter]),
+            Action::Publish(client, message) => clients[client].publish(world, oracle, message),
+            Action::Flood(client, count) => self.flood(client, count),
+            Action::Pour(client, count) => self.pour(client, count),
+            Action::Read(client, most) => {
+                clients[client].read(world, oracle, most);
+            }
+            Action::Answer(client, count) => {
+                for _ in 0..count {
+                    clients[client].answer(oracle);
+                }
+            }
+            Action::Settle => self.settle(),
+            Action::Pass(millis) => self.pass(millis),
+            Action::Suspend(millis) => world.suspend(millis),
+            Action::SetClock(millis) => {
+                world.set_clock(millis);
+                self.clock_was_set = true;
+            }
+            Action::Kill => self.crash(None),
+            Action::LosePower(seed) => self.crash(Some(seed)),
+            Action::Start => self.start(),
+            Action::FailCommit(how) => disk.fail_commit(world, how),
+            Action::FailSync => disk.fail_sync(world),
+            Action::Fill(bytes) => disk.fill(world, bytes),
+            Action::Free => disk.free(world),
+            Action::Stall(turns) => world.stall_store(turns),
+            Action::Subscribe(..) => {}
+        }
+        self.oracle.may_refuse |= self.disk.has_failed;
+    }
+
+    /// What a client does that has to do with its connection, if it can.
+    fn change_connection(&mut self, client: usize, action: Action) {
+        let Self { world, clients, oracle, is_down, .. } = self;
+        let is_down = *is_down;
+        match action {
+            Action::Connect(_, clean) if !is_down && !clients[client].is_connected() => {
                 clients[client].connect(world, oracle, clean);
             }
-            Action::Renew(client) if !self.is_down && clients[client].is_accepted() => {
+            Action::Renew(_) if !is_down && clients[client].is_accepted() => {
                 clients[client].lose(world, oracle);
                 clients[client].connect(world, oracle, false);
             }
-            Action::Cut(client) => {
+            Action::Cut(_) => {
                 if let Some(link) = &clients[client].link {
                     link.cut();
                 }
                 clients[client].lose(world, oracle);
             }
-            Action::Vanish(client, bytes) => {
+            Action::Vanish(_, bytes) => {
                 if let Some(link) = &clients[client].link {
                     let mut rest = link.take_back();
                     rest.truncate(bytes);
@@ -185,48 +238,48 @@ impl Run {
                 }
                 clients[client].lose(world, oracle);
             }
-            Action::Silence(client) if clients[client].is_accepted() => clients[client].lose(world, oracle),
-            Action::Leave(client, with_will) if clients[client].is_accepted() => {
-                let closed = clients[client].link.as_ref().is_none_or(crate::Link::is_closed);
+            Action::Silence(_) if clients[client].is_accepted() => clients[client].lose(world, oracle),
+            Action::Leave(_, with_will) if clients[client].is_accepted() => {
+                let closed = clients[client].link.as_ref().is_none_or(Link::is_closed);
                 clients[client].leave(world, oracle, with_will || closed);
             }
-            Action::Subscribe(client, filter, qos) if client >= 4 => {
-                clients[client].subscribe(oracle, FILTERS[filter], qos);
+            Action::Intrude(_) if !is_down => self.intrude(client),
+            Action::Misbehave(_, how) if clients[client].is_accepted() => {
+                oracle.wills_are_due(client, world.now(), true);
+                clients[client].misbehave(oracle, how);
             }
-            Action::Unsubscribe(client, filter) => clients[client].unsubscribe(oracle, FILTERS[filter]),
-            Action::Publish(client, message) => clients[client].publish(world, oracle, message),
-            Action::Flood(client, count) => self.flood(client, count),
-            Action::Read(client, most) => {
-                clients[client].read(world, oracle, most);
-            }
-            Action::Answer(client, count) => {
-                for _ in 0..count {
-                    clients[client].answer(oracle);
-                }
-            }
-            Action::Settle => self.settle(),
-            Action::Pass(millis) => self.pass(millis),
-            Action::Kill => self.crash(None),
-            Action::LosePower(seed) => self.crash(Some(seed)),
-            Action::Start => self.start(),
-            Action::FailCommit(how) => disk.fail_commit(world, how),
-            Action::FailSync => disk.fail_sync(world),
-            Action::Fill(bytes) => disk.fill(world, bytes),
-            Action::Free => disk.free(world),
-            Action::Stall(turns) => world.stall_store(turns),
-            Action::Connect(..)
-            | Action::Renew(_)
-            | Action::Silence(_)
-            | Action::Leave(..)
-            | Action::Subscribe(..) => {}
+            _ => {}
         }
-        self.oracle.may_refuse |= self.disk.has_failed;
+    }
+
+    /// Notes for the coverage what is about to happen, if it does.
+    fn note(&mut self, action: Action) {
+        let is_open = |client: usize| self.clients[client].is_accepted();
+        let what = match action {
+            Action::Renew(client) if is_open(client) => "a client is taken over by itself",
+            Action::Cut(client) if is_open(client) => "a connection is cut",
+            Action::Vanish(client, _) if is_open(client) => "a client leaves some bytes and goes",
+            Action::Silence(client) if is_open(client) => "a client falls silent",
+            Action::Leave(client, true) if is_open(client) => "a client leaves with its will",
+            Action::Suspend(_) if !self.is_down => "the process is suspended",
+            Action::SetClock(0..) => "the wall clock goes forward",
+            Action::SetClock(_) => "the wall clock goes back",
+            Action::Kill if !self.is_down => "the process is killed",
+            Action::LosePower(_) if !self.is_down => "the power fails",
+            Action::FailCommit(Fault::Full) => "a commit fails before it is written",
+            Action::FailCommit(_) => "a commit fails when it is written",
+            Action::FailSync => "a sync fails",
+            Action::Fill(_) => "a disk fills up",
+            _ => return,
+        };
+        self.oracle.coverage.note(what);
     }
 
     /// Notes what clients see without reading: the time, and connections that the broker has closed.
     fn look_around(&mut self) {
         self.oracle.now = self.world.now();
-        let closed = |client: &Client| client.link.as_ref().is_some_and(crate::Link::is_closed);
+        self.oracle.position = self.world.store().map_or(0, |store| store.position());
+        let closed = |client: &Client| client.link.as_ref().is_some_and(Link::is_closed);
         for client in self.clients.iter().filter(|client| closed(client)) {
             // When that was is not known, so the will may come whatever its delay.
             self.oracle.wills_are_due(client.number, 0, true);
@@ -241,6 +294,8 @@ impl Run {
 
     fn crash(&mut self, seed: Option<u64>) {
         self.oracle.crashes(self.world.now());
+        self.watch.process_ends(&self.world, &mut self.oracle);
+        let before = self.world.store().map_or((0, 0), |store| (store.position(), store.synced_position()));
         match seed {
             Some(seed) => self.world.lose_power(seed),
             None => self.world.kill(),
@@ -250,11 +305,40 @@ impl Run {
             self.oracle.check_stored_wills(&store);
         }
         self.look_around();
+        let kept = self.world.store().map_or(0, |store| store.position());
+        let oracle = &mut self.oracle;
+        oracle.note(|| format!("of {} batches, {} synced, {kept} are kept", before.0, before.1));
+        oracle.coverage.note_if(kept < before.0, "a power loss loses what was written");
+        oracle.coverage.note_if(seed.is_some() && kept > before.1, "a power loss spares what was not synced");
+        for (client, began) in oracle.goes_back(seed.map(|_| kept)) {
+            self.clients[client].is_forgotten(began);
+        }
+    }
+
+    /// Somebody connects under the name of a client, who knows nothing of that.
+    fn intrude(&mut self, client: usize) {
+        let Self { world, oracle, clients, .. } = self;
+        oracle.coverage.note_if(clients[client].is_accepted(), "a client is taken over from elsewhere");
+        oracle.may_take_over(client);
+        clients[client].is_taken_over();
+        oracle.wills_are_due(client, world.now(), true);
+        let link = world.connect();
+        let name = format!("client-{client}");
+        let mut bytes = b"\x10\x14\x00\x04MQTT\x04\x00\x00\x00\x00\x08".to_vec();
+        bytes.extend(name.into_bytes());
+        link.send(&bytes);
+        self.intruders.push(link);
     }
 
     fn start(&mut self) {
         if self.is_down {
+            self.intruders.clear();
+            if std::mem::take(&mut self.clock_was_set) {
+                self.oracle.clock_jumps();
+                self.clients.iter_mut().for_each(Client::doubts_expiry);
+            }
             self.world.start();
+            self.oracle.coverage.note("the broker starts where it was killed");
             self.disk.is_opened(&self.world);
             self.oracle.starts(self.world.now());
             self.is_down = false;
@@ -276,6 +360,21 @@ impl Run {
             }
             if oracle.serial() - first >= count as u64 {
                 return;
+            }
+        }
+    }
+
+    fn pour(&mut self, client: usize, count: usize) {
+        self.act(Action::Connect(client, false));
+        for _ in 0..count / 4 {
+            self.world.run();
+            self.watch.look(&self.world, &mut self.oracle);
+            self.look_around();
+            let Self { world, clients, oracle, .. } = self;
+            clients[client].read(world, oracle, usize::MAX);
+            for _ in 0..4 {
+                let message = workload::Message { large: true, ..workload::Message::new('t', 1, 0) };
+                clients[client].publish(world, oracle, message);
             }
         }
     }
@@ -308,7 +407,9 @@ impl Run {
         let drained = !self.world.is_stalled() && !self.disk.has_failed;
         for client in &mut self.clients {
             client.is_seen(now);
-            client.ping(&mut self.oracle);
+            if !client.ping(&mut self.oracle) {
+                client.give_up(&self.world, &mut self.oracle);
+            }
             open.extend(client.open_messages());
             if drained {
                 self.oracle.is_drained(client.number);
@@ -319,6 +420,14 @@ impl Run {
         }
         if !self.is_down && !self.world.is_stalled() {
             self.oracle.is_at_rest(&open, !self.disk.has_failed);
+            self.watch.at_rest(&self.world, &mut self.oracle);
+            // Who is refused a message because the disk fails is not read for a moment, for each.
+            let patience = if self.disk.has_failed { RESTS_MAX } else { 0 };
+            let is_late = |since: u64| now >= since + patience;
+            for client in self.clients.iter().filter(|client| client.outlaw_since().is_some_and(is_late)) {
+                self.oracle
+                    .fail(format!("client-{} has broken the protocol and is not closed", client.number));
+            }
         }
         self.world.run();
     }
@@ -343,7 +452,7 @@ impl Run {
             }
             // What a 3.1.1 client was not answered it sends again on a new connection.
             for client in 0..CLIENTS {
-                if self.oracle.may_refuse && !self.clients[client].open_messages().is_empty() {
+                if self.oracle.may_be_silent() && !self.clients[client].open_messages().is_empty() {
                     self.act(Action::Cut(client));
                 }
             }
@@ -356,46 +465,36 @@ impl Run {
                 self.oracle.fail(format!("client-{} does not come to an end: {client:?}", client.number));
             }
         }
+        self.publish_to_all();
+        self.watch.process_ends(&self.world, &mut self.oracle);
         self.oracle.check_delivered();
+        self.watch.at_the_end(&self.world, &mut self.oracle);
         self.probe();
+    }
+
+    /// One message to each topic shows who is subscribed to what.
+    fn publish_to_all(&mut self) {
+        for (family, number) in
+            ['t', 's', 'r'].into_iter().flat_map(|family| (0..3).map(move |at| (family, at)))
+        {
+            let Self { world, clients, oracle, .. } = self;
+            clients[number].publish(world, oracle, workload::Message::new(family, number, 1));
+            self.settle();
+        }
+        self.pass(10);
     }
 
     /// A new client asks what is retained.
     fn probe(&mut self) {
-        let link = self.world.connect();
-        link.send(b"\x10\x11\x00\x04MQTT\x04\x02\x00\x00\x00\x05probe");
-        link.send(b"\x82\x08\x00\x01\x00\x03r/+\x00");
-        link.send(b"\x82\x08\x00\x02\x00\x03w/+\x00");
-        let mut bytes = Vec::new();
-        loop {
-            self.world.run();
-            let taken = link.take(usize::MAX);
-            if taken.is_empty() {
-                break;
-            }
-            bytes.extend(taken);
-        }
-        let mut found = BTreeMap::new();
-        let mut rest = bytes.as_slice();
-        while let Ok(Some((got, length))) = first(rest, colibri_codec::Version::V3_1_1) {
-            rest = rest.get(length..).unwrap_or_default();
-            if let Got::Publish(message) = got {
-                found.insert(message.topic, serial(&message.payload));
-            }
-        }
-        link.send(&[0xE0, 0]);
-        link.end();
-        self.world.run();
+        let found = probe::retained(&self.world);
         self.oracle.now = self.world.now();
         for number in 0..3 {
             let topic = format!("r/{number}");
-            let serial = found.get(&topic).copied();
-            self.oracle.check_retained(&topic, serial);
+            self.oracle.check_retained(&topic, found.get(&topic).copied());
         }
         for client in 0..CLIENTS {
             let topic = format!("w/{client}");
-            let serial = found.get(&topic).copied();
-            self.oracle.check_retained_will(&topic, serial);
+            self.oracle.check_retained_will(&topic, found.get(&topic).copied());
         }
     }
 }

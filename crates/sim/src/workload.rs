@@ -65,6 +65,10 @@ pub enum Action {
     Vanish(usize, usize),
     /// A client falls silent, and its connection stands.
     Silence(usize),
+    /// Somebody else connects under the name of a client, takes its session over and then says nothing.
+    Intrude(usize),
+    /// A client breaks the protocol in one of some ways.
+    Misbehave(usize, usize),
     /// A client says DISCONNECT; with the will to be published, if so.
     Leave(usize, bool),
     /// A client subscribes to one of the filters with a QoS.
@@ -76,6 +80,8 @@ pub enum Action {
     /// A client publishes so many messages to one topic with QoS 1 and 2 in turn, as fast as they are
     /// acknowledged, while nobody else reads anything.
     Flood(usize, usize),
+    /// A client publishes so many large messages with QoS 0, while nobody else reads anything.
+    Pour(usize, usize),
     /// A client reads up to so many bytes.
     Read(usize, usize),
     /// A client sends the oldest so many answers that it has withheld.
@@ -84,6 +90,10 @@ pub enum Action {
     Settle,
     /// So many milliseconds pass.
     Pass(u64),
+    /// So many milliseconds pass in which the process gets no turn.
+    Suspend(u64),
+    /// The wall clock is set forward or back by so many milliseconds. The broker looks at it when it starts.
+    SetClock(i64),
     /// The process is killed.
     Kill,
     /// The power fails.
@@ -144,15 +154,20 @@ impl Action {
             | Self::Cut(client)
             | Self::Vanish(client, _)
             | Self::Silence(client)
+            | Self::Intrude(client)
+            | Self::Misbehave(client, _)
             | Self::Leave(client, _)
             | Self::Subscribe(client, ..)
             | Self::Unsubscribe(client, _)
             | Self::Publish(client, _)
             | Self::Flood(client, _)
+            | Self::Pour(client, _)
             | Self::Read(client, _)
             | Self::Answer(client, _) => Some(*client),
             Self::Settle
             | Self::Pass(_)
+            | Self::Suspend(_)
+            | Self::SetClock(_)
             | Self::Kill
             | Self::LosePower(_)
             | Self::Start
@@ -201,6 +216,22 @@ pub(crate) fn steps(seed: u64, count: usize) -> Vec<Step> {
         let action = Action::Flood(4 + random.below(CLIENTS - 4), 1_300);
         steps.insert(place, Step { action, turns: random.below(30) });
     }
+    if random.below(40) == 0 {
+        let place = random.below(steps.len() + 1);
+        steps.insert(
+            place,
+            Step { action: Action::Pour(random.below(CLIENTS), 400), turns: random.below(30) },
+        );
+    }
+    // What takes the place of some of the rest.
+    let mut random = Random::new(seed ^ 0x0DD);
+    for step in &mut steps {
+        if random.below(60) == 0
+            && !matches!(step.action, Action::Start | Action::Flood(..) | Action::Pour(..))
+        {
+            step.action = rare(&mut random);
+        }
+    }
     steps
 }
 
@@ -218,6 +249,19 @@ fn loss(random: &mut Random) -> Action {
     }
 }
 
+fn rare(random: &mut Random) -> Action {
+    let client = random.below(CLIENTS);
+    match random.below(8) {
+        0..3 => Action::Intrude(client),
+        3..5 => Action::Misbehave(client, random.below(6)),
+        5 => Action::Suspend([1_100, 7_000, 60_000][random.below(3)]),
+        _ => {
+            let millis = [2_000, 60_000, 10_000_000][random.below(3)];
+            Action::SetClock(if random.below(2) == 0 { millis } else { -millis })
+        }
+    }
+}
+
 fn action(random: &mut Random, weak_disk: bool, crashes: bool) -> Action {
     let client = random.below(CLIENTS);
     match random.below(100) {
@@ -227,8 +271,8 @@ fn action(random: &mut Random, weak_disk: bool, crashes: bool) -> Action {
         10 => Action::Vanish(client, random.below(40)),
         11 => Action::Silence(client),
         12 => Action::Leave(client, random.below(3) == 0),
-        13..17 => Action::Subscribe(client, random.below(FILTERS.len()), qos(random)),
-        17 => Action::Unsubscribe(client, random.below(FILTERS.len())),
+        13..16 => Action::Subscribe(client, random.below(FILTERS.len()), qos(random)),
+        16 | 17 => Action::Unsubscribe(client, random.below(FILTERS.len())),
         18..48 => Action::Publish(client, message(random)),
         48..64 => Action::Read(client, [3, 50, 400, usize::MAX][random.below(4)]),
         64..82 => Action::Answer(client, 1 + random.below(4)),

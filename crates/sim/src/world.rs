@@ -10,13 +10,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use colibri_broker::shard::{Detached, Next, Shard, Sockets};
+use colibri_broker::shard::{Detached, Holdings, Next, Shard, Sockets};
 use colibri_broker::{Config, Metrics, Report, Scribe, Stopper};
 use colibri_protocol::Time;
 use colibri_storage::faulty::Faulty;
 
 use crate::Random;
-use crate::network::{CAPACITY, Link, Net};
+use crate::network::{CAPACITY, LISTENERS, Link, Net};
 
 /// More turns than any test needs before all is quiet.
 const TURNS_MAX: usize = 4_000_000;
@@ -214,9 +214,14 @@ impl World {
 
     /// A connection on which nothing has been sent. Shard 0 has the listener.
     pub fn connect(&self) -> Link {
+        self.connect_to(0)
+    }
+
+    /// The same to one of two listeners. What knocks at the second waits for ever if the settings have but one.
+    pub fn connect_to(&self, listener: usize) -> Link {
         let mut inner = self.0.borrow_mut();
         let link = Link::new(inner.capacity, inner.fragment);
-        inner.shards[0].net.knock(link.clone());
+        inner.shards[0].net.knock(listener.min(LISTENERS - 1), link.clone());
         link
     }
 
@@ -270,6 +275,17 @@ impl World {
         };
         self.run();
         due.is_some()
+    }
+
+    /// The process gets no turn for so many milliseconds, and whatever falls due meanwhile is late.
+    pub fn suspend(&self, millis: u64) {
+        self.0.borrow_mut().now += millis;
+    }
+
+    /// The wall clock is set to another time, which a broker that is started from here on finds.
+    pub fn set_clock(&self, millis: i64) {
+        let mut inner = self.0.borrow_mut();
+        inner.epoch = inner.epoch.saturating_add_signed(millis);
     }
 
     /// The process dies: the shards are gone in the middle of what they did, with all that they had in
@@ -346,6 +362,22 @@ impl World {
         let mut sum = Metrics::default();
         inner.shards.iter().filter_map(|place| place.shard.as_ref()).for_each(|shard| sum += shard.metrics());
         sum
+    }
+
+    /// The most that any shard holds for one client or session, and for the store.
+    pub fn holdings(&self) -> Holdings {
+        let inner = self.0.borrow();
+        let all = inner.shards.iter().filter_map(|place| place.shard.as_ref()).map(Shard::holdings);
+        all.fold(Holdings::default(), |most, one| Holdings {
+            output: most.output.max(one.output),
+            gate: most.gate.max(one.gate),
+            unread: most.unread.max(one.unread),
+            waiting: most.waiting.max(one.waiting),
+            waiting_bytes: most.waiting_bytes.max(one.waiting_bytes),
+            in_flight: most.in_flight.max(one.in_flight),
+            open_tickets: most.open_tickets.max(one.open_tickets),
+            open_bytes: most.open_bytes.max(one.open_bytes),
+        })
     }
 
     /// How many timers the shards have set.

@@ -24,6 +24,8 @@ struct Inner {
     /// Batches behind it, in order, those too whose commit failed after they were written. The fate of each
     /// at power loss is open.
     unsynced: Vec<Batch>,
+    /// How many batches were written before these, ever, in all that this store is the continuation of.
+    before: u64,
     /// What reads see: all of the above without the failed commits.
     visible: Memory,
     commits: u64,
@@ -102,6 +104,20 @@ impl Faulty {
         self.lock().syncs
     }
 
+    /// How many batches were written, those too whose commit failed after that. A store that goes on where
+    /// another crashed counts on from what outlived the crash.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        let inner = self.lock();
+        inner.before + inner.unsynced.len() as u64
+    }
+
+    /// How many of these are synced.
+    #[must_use]
+    pub fn synced_position(&self) -> u64 {
+        self.lock().before
+    }
+
     /// Pulls the plug: a new store with what was synced and an arbitrary prefix of the batches that were
     /// not, chosen by `seed`. A last batch that was torn is dropped whole, as every store does when it is
     /// opened. This store stops.
@@ -123,10 +139,10 @@ impl Faulty {
     pub fn kill(&self) -> Self {
         let mut inner = self.lock();
         inner.stopped = Some(StoreError::Stopped { reason: "its process died".into() });
-        let (synced, unsynced) = (inner.synced.clone(), inner.unsynced.clone());
+        let (synced, unsynced, before) = (inner.synced.clone(), inner.unsynced.clone(), inner.before);
         let mut visible = synced.clone();
         unsynced.iter().for_each(|batch| visible.apply(batch));
-        let inner = Inner { synced, unsynced, visible, ..Inner::default() };
+        let inner = Inner { synced, unsynced, before, visible, ..Inner::default() };
         Self { inner: Arc::new(Mutex::new(inner)) }
     }
 
@@ -137,7 +153,8 @@ impl Faulty {
         let mut state = inner.synced.clone();
         let kept = keep(inner.unsynced.len());
         inner.unsynced.iter().take(kept).for_each(|batch| state.apply(batch));
-        let inner = Inner { synced: state.clone(), visible: state, ..Inner::default() };
+        let before = inner.before + kept.min(inner.unsynced.len()) as u64;
+        let inner = Inner { synced: state.clone(), visible: state, before, ..Inner::default() };
         Self { inner: Arc::new(Mutex::new(inner)) }
     }
 
@@ -198,6 +215,7 @@ impl Inner {
     }
 
     fn flush(&mut self) {
+        self.before += self.unsynced.len() as u64;
         for batch in self.unsynced.drain(..) {
             self.synced.apply(&batch);
         }

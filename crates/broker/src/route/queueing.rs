@@ -12,9 +12,11 @@ impl Shard {
     /// Puts a message into a session's queue, if there is room or the policy makes some.
     pub(super) fn enqueue(&mut self, number: u32, delivery: Delivery) {
         let may_spill = delivery.may_be_stored_alone();
-        let full = self.full_after_expiry(number, may_spill);
-        if full.is_some_and(|limit| !self.make_room(number, limit, delivery.size())) {
-            return;
+        match self.full_after_expiry(number, may_spill) {
+            Some(limit) if !self.make_room(number, limit, delivery.size()) => return,
+            Some(_) => {}
+            None if self.config.queue_full == QueueFull::Disconnect => self.note_caught_up(number),
+            None => {}
         }
         self.enqueue_here(number, delivery);
         if self.queue_is_full(number) || self.queued.is_any_full() {
@@ -49,9 +51,27 @@ impl Shard {
             QueueFull::DropOldest => self.drop_oldest_for(number, limit, size),
             QueueFull::Disconnect => {
                 self.note_dropped(limit);
-                self.give_up(number);
+                // A client that comes back to a full queue gets the chance to take what is in it, or it could
+                // never come back while somebody publishes.
+                if !self.is_catching_up(number) {
+                    self.give_up(number);
+                }
                 false
             }
+        }
+    }
+
+    fn is_catching_up(&self, number: u32) -> bool {
+        let connection = self.sessions.get(number).and_then(|session| session.connection);
+        connection
+            .and_then(|number| self.connections.get(number))
+            .is_some_and(|client| client.flags.catching_up)
+    }
+
+    fn note_caught_up(&mut self, number: u32) {
+        let connection = self.sessions.get(number).and_then(|session| session.connection);
+        if let Some(client) = connection.and_then(|number| self.connections.get_mut(number)) {
+            client.flags.catching_up = false;
         }
     }
 
@@ -140,7 +160,7 @@ impl Shard {
     }
 
     /// What counts against the limits of a session's queue.
-    fn waiting(&self, number: u32) -> Level {
+    pub(crate) fn waiting(&self, number: u32) -> Level {
         let Levels { memory, store } = self.levels(number);
         Level { messages: memory.messages + store.messages, bytes: memory.bytes + store.bytes }
     }
@@ -185,6 +205,12 @@ impl Shard {
     fn queue_is_full(&self, number: u32) -> bool {
         let Level { messages, bytes } = self.waiting(number);
         messages >= self.config.queued_messages_maximum || bytes >= self.config.queued_bytes_maximum
+    }
+
+    /// Whether a session has a full queue, or a part in the queues that are full together.
+    pub(crate) fn is_backed_up(&self, number: u32) -> bool {
+        let waits = self.sessions.get(number).is_some_and(|session| session.backlogged);
+        self.queue_is_full(number) || waits && self.queued.is_any_full()
     }
 
     /// Which limit leaves no room for a message to a session; `may_spill` says whether the store alone may

@@ -33,6 +33,8 @@ impl Shard {
         let stored = terms.qos > QoS::AtMostOnce;
         let is_behind = stored && session.spilled.is_some();
         let Some(client) = self.connections.get(connection) else { return };
+        // What waits for the store counts too: while that is stalled nobody is read from, but a gate may be
+        // what messages with QoS 0 have to stay behind.
         let is_slow = client.pending() + client.gated() > self.config.output_budget;
         if is_slow && !stored {
             self.metrics.dropped_slow += 1;

@@ -127,6 +127,10 @@ impl Shard {
             // The client takes no packet as large as its CONNACK, and would wait for one for ever.
             return self.close_connection(number);
         }
+        let catching_up = self.is_backed_up(session);
+        if let Some(client) = self.connections.get_mut(number) {
+            client.flags.catching_up = catching_up;
+        }
         self.metrics.connections_total += 1;
         self.set_away(session, false);
         self.watch_expiry(session);

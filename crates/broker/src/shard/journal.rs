@@ -80,6 +80,8 @@ pub(crate) struct Journal {
     partners: u64,
     /// What messages of other shards change here, by shard, until all of the turn there has come.
     parts: BTreeMap<u8, Batch>,
+    /// What is deleted that may be put in a joint or a part of this turn, and so comes behind these.
+    late: Batch,
     /// Where changes go at the moment.
     place: Place,
     /// Rows with names that are in the joint or in parts, and where they were changed last.
@@ -190,8 +192,13 @@ impl Journal {
         let many =
             self.open.len() >= OPEN_MAX && (self.is_healthy() || self.open.len() >= OPEN_MAX_UNHEALTHY);
         let parts: usize = self.parts.values().map(Batch::size).sum();
-        let bytes = self.open_bytes + self.main.size() + self.joint.size() + parts;
+        let bytes = self.open_bytes + self.main.size() + self.joint.size() + parts + self.late.size();
         many || bytes >= OPEN_BYTES_MAX
+    }
+
+    /// How many tickets are open, and how many bytes of changes.
+    pub(crate) fn open(&self) -> (usize, usize) {
+        (self.open.len(), self.open_bytes)
     }
 
     /// A number that no session and no body has or had.
@@ -220,6 +227,16 @@ impl Journal {
             Place::Joint => &mut self.joint,
             Place::Part(from) => self.parts.entry(from).or_default(),
         }
+    }
+
+    /// Where rows are deleted that are no longer wanted. They may be as new as a part that has not been handed
+    /// in, and are to be gone in the end.
+    pub(crate) fn deletions(&mut self) -> &mut Batch {
+        if self.joint.is_empty() && self.parts.is_empty() {
+            return self.batch();
+        }
+        self.changes += 1;
+        &mut self.late
     }
 
     /// How many changes were made, to see whether something made one.
@@ -302,7 +319,7 @@ impl Journal {
     /// The ticket to wait for so that all that was changed until now is there; `None` if it is.
     pub(crate) fn pending(&self) -> Option<Ticket> {
         let joint = self.partners != 0 || !self.joint.is_empty() || !self.parts.is_empty();
-        if !self.main.is_empty() || self.used || joint {
+        if !self.main.is_empty() || self.used || joint || !self.late.is_empty() {
             return Some(self.ticket);
         }
         self.open.back().map(|open| open.ticket)
@@ -356,10 +373,16 @@ impl Journal {
             let (shard, origin) = (self.shard, (self.shard, ticket));
             requests.push(Request::Part { shard, ticket, origin, parts: Some(parts), batch });
         }
+        if !self.late.is_empty() && self.parts.is_empty() {
+            let batch = mem::take(&mut self.late);
+            self.hand_in(&batch);
+            requests.push(Request::Commit { shard: self.shard, ticket, batch });
+        }
         for request in self.fetches.drain(..) {
             requests.push(Request::Fetch { shard: self.shard, request });
         }
-        if mem::take(&mut self.used) | mem::take(&mut self.awaited) {
+        let awaited = self.parts.is_empty() && mem::take(&mut self.awaited);
+        if mem::take(&mut self.used) || awaited {
             let (waiting, bytes) = (mem::take(&mut self.waiting), mem::take(&mut self.bytes));
             self.open.push_back(Open { ticket, waiting, bytes });
             self.ticket += 1;
@@ -384,7 +407,8 @@ impl Journal {
 
     /// Whether there is something to hand in.
     pub(crate) fn has_changes(&self) -> bool {
-        let joint = self.partners != 0 || !self.joint.is_empty();
+        let late = !self.late.is_empty() && self.parts.is_empty();
+        let joint = self.partners != 0 || !self.joint.is_empty() || late;
         !self.main.is_empty() || joint || self.used || self.awaited || !self.fetches.is_empty()
     }
 

@@ -16,6 +16,7 @@ mod cooling;
 mod events;
 mod found;
 pub(crate) mod gate;
+mod holdings;
 pub(crate) mod inbox;
 pub(crate) mod journal;
 mod leaving;
@@ -61,6 +62,7 @@ use output::Spare;
 use random::Random;
 use timers::{Timer, Timers};
 
+pub use holdings::Holdings;
 pub use poller::{Poller, Wake};
 pub use restoring::Restored;
 pub use socket::{Detached, Ready, Sockets};

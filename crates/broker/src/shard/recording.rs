@@ -215,15 +215,14 @@ impl Shard {
         self.journal.end_session_of(&entry.client_id);
         let key = entry.client_id.as_bytes();
         self.journal.batch_for(Table::Sessions, key).delete(Table::Sessions, key);
-        let batch = self.journal.batch();
         for table in OF_SESSION {
-            batch.delete_prefix(table, &session_prefix(entry.storage));
+            self.journal.deletions().delete_prefix(table, &session_prefix(entry.storage));
         }
         let messages = entry.stored.iter().flat_map(|queue| queue.messages());
         let waiting = messages.map(|(delivery, _)| (delivery.row, delivery.body));
         let spilled = entry.spilled.iter().flat_map(|spilled| spilled.iter()).map(|row| (row.row, row.body));
         for (row, body) in waiting.chain(spilled).filter(|(row, _)| *row != 0) {
-            self.journal.batch().delete(Table::Queue, &queue_key(entry.storage, row));
+            self.journal.deletions().delete(Table::Queue, &queue_key(entry.storage, row));
             self.forget_body(body);
         }
         self.sessions.stored -= 1;
@@ -355,13 +354,13 @@ impl Shard {
             return;
         }
         let key = queue_key(entry.storage, row);
-        self.journal.batch().delete(Table::Queue, &key);
+        self.journal.deletions().delete(Table::Queue, &key);
         self.forget_body(body);
     }
 
     fn forget_body(&mut self, body: u64) {
         if body != 0 && self.journal.let_go_of_body(body) {
-            self.journal.batch().delete(Table::Bodies, &body_key(body));
+            self.journal.deletions().delete(Table::Bodies, &body_key(body));
         }
     }
 

@@ -1,26 +1,26 @@
 //! One simulated client: the packets it sends, what it withholds, and what it remembers from connection to
 //! connection. What it must and must not get is the business of `oracle.rs`.
 
+mod connecting;
+mod machine;
 mod receiving;
 mod sending;
 
+use colibri_codec::{Disconnect, EncodeError, Frame, Packet, Properties, ReasonCode, Split, Version};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::num::NonZeroU16;
 
-use colibri_codec::{
-    BinaryData, Connect, Disconnect, EncodeError, Properties, Property, QoS, ReasonCode, TopicName,
-    Utf8String, Version, Will,
-};
-
-use crate::oracle::{Oracle, WillSent};
+use crate::oracle::Oracle;
 use crate::packet::Got;
 use crate::workload::{self, Role, Stay};
-use crate::{Link, Random, World};
+use crate::{Coverage, Link, Random, Setting, World};
+use machine::Machine;
 
-/// How many messages a client has under way at most; the broker takes as many.
-pub(crate) const PUBLISHED_MAX: usize = 20;
+/// How many messages a client has under way at most, unless the broker takes fewer.
+pub(crate) const PUBLISHED_MAX: u16 = 20;
+/// How many more may have to wait in a state machine.
+const WAITING_MAX: u16 = 10;
 /// Bytes of a payload that is stored in a row of its own.
-const LARGE: usize = 3_000;
+pub(crate) const LARGE: usize = 3_000;
 
 /// What a publisher is waiting for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +53,12 @@ pub(crate) struct Client {
     version: Version,
     pub(crate) stay: Stay,
     role: Role,
+    /// The state machine, if it is one that drives this client.
+    machine: Option<Machine>,
+    /// How many messages it has under way at most, or waiting to be.
+    published_max: usize,
+    /// Whether it comes to the listener whose acknowledgements do not wait for the store.
+    is_unsynced: bool,
     receive_maximum: u16,
     aliases_maximum: u16,
     keep_alive: u16,
@@ -72,6 +78,10 @@ pub(crate) struct Client {
     outgoing: BTreeMap<u64, Outgoing>,
     /// Identifiers of QoS 2 messages that were taken over and not released, and which.
     received: BTreeMap<u16, Vec<u8>>,
+    /// Those of them that the broker may use for other messages, as it has forgotten them in a crash.
+    forgotten: BTreeSet<u16>,
+    /// Since when it has broken the protocol on the present connection, in milliseconds.
+    outlaw_since: Option<u64>,
     withheld: VecDeque<Got>,
     unanswered: BTreeSet<u16>,
     subscribing: BTreeMap<u16, (String, u8)>,
@@ -82,7 +92,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(number: usize, random: &mut Random) -> Self {
+    pub(crate) fn new(number: usize, random: &mut Random, setting: &Setting) -> Self {
         let role = workload::role(number);
         let version = match role {
             Role::Member => Version::V5,
@@ -103,6 +113,11 @@ impl Client {
             version,
             stay,
             role,
+            machine: setting.has_protocol(number).then(Machine::default),
+            published_max: usize::from(
+                setting.receive_maximum + if setting.has_protocol(number) { WAITING_MAX } else { 0 },
+            ),
+            is_unsynced: setting.is_unsynced(number),
             receive_maximum,
             aliases_maximum: if five && random.below(3) == 0 { 2 } else { 0 },
             keep_alive: if random.below(3) == 0 { 10 } else { 0 },
@@ -118,6 +133,8 @@ impl Client {
             alive_at: 0,
             outgoing: BTreeMap::new(),
             received: BTreeMap::new(),
+            forgotten: BTreeSet::new(),
+            outlaw_since: None,
             withheld: VecDeque::new(),
             unanswered: BTreeSet::new(),
             subscribing: BTreeMap::new(),
@@ -145,6 +162,20 @@ impl Client {
         self.outgoing.is_empty() && self.withheld.is_empty() && self.unanswered.is_empty()
     }
 
+    /// Since when it has broken the protocol, in milliseconds.
+    pub(crate) const fn outlaw_since(&self) -> Option<u64> {
+        self.outlaw_since
+    }
+
+    /// Notes for the coverage what drives it.
+    pub(crate) fn note(&self, coverage: &mut Coverage) {
+        let what = match self.version {
+            Version::V5 => "a client is driven by the state machine, 5.0",
+            Version::V3_1 | Version::V3_1_1 => "a client is driven by the state machine, 3.1.1",
+        };
+        coverage.note_if(self.machine.is_some(), what);
+    }
+
     pub(crate) fn open_messages(&self) -> Vec<u64> {
         self.outgoing.keys().copied().collect()
     }
@@ -164,117 +195,36 @@ impl Client {
         link.send(&bytes);
     }
 
-    // Connections.
-
-    pub(crate) fn connect(&mut self, world: &World, oracle: &mut Oracle, clean: bool) {
-        let clean = clean && self.role == Role::Guest || self.stay == Stay::Connection || self.gives_up;
-        self.gives_up = clean;
-        self.link = Some(world.connect());
-        oracle.may_take_over(self.number);
-        self.accepted = false;
-        self.clean = clean;
-        if clean {
-            self.end_session(oracle);
-        }
-        if self.session == Known::Absent {
-            // Whether it is there is known again when CONNACK comes.
-            self.session = Known::Unsure;
-        }
-        let properties = self.properties();
-        if self.clean {
-            oracle.wills_are_due(self.number, world.now(), true);
-        }
-        let will = self.new_will(oracle);
-        self.will = will;
-        let will_payload = will.map(|serial| format!("w{serial:07}"));
-        let will_topic = format!("w/{}", self.number);
-        let delay = will.map_or(0, |serial| oracle.will_delay(serial));
-        let will_properties: Vec<_> = (delay > 0)
-            .then(|| u32::try_from(delay).map(Property::WillDelayInterval).ok())
-            .flatten()
-            .into_iter()
-            .collect();
-        self.will_qos = (oracle.serial() % 3) as u8;
-        let qos = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce][usize::from(self.will_qos)];
-        let parts = (|| {
-            let payload = will_payload.as_ref().map(|payload| BinaryData::new(payload.as_bytes()));
-            let will = match payload {
-                Some(payload) => Some(Will {
-                    topic: TopicName::new(&will_topic).ok()?,
-                    payload: payload.ok()?,
-                    qos,
-                    retain: self.retains_will(will.unwrap_or(0)),
-                    properties: Properties::new(&will_properties),
-                }),
-                None => None,
-            };
-            Some((Utf8String::new(&self.name).ok()?, will))
-        })();
-        let Some((client_id, will)) = parts else { return oracle.fail("no CONNECT can be made".into()) };
-        let connect = Connect {
-            version: self.version,
-            clean_start: clean,
-            keep_alive: self.keep_alive,
-            properties: Properties::new(&properties),
-            client_id,
-            will,
-            user_name: None,
-            password: None,
-        };
-        let what = format!(
-            "CONNECT clean {clean} {:?} {:?} will {will_payload:?} delay {delay}",
-            self.version, self.stay
-        );
-        self.send(oracle, &what, |out| connect.encode(out));
-    }
-
-    /// A will for the next connection, if it is to have one.
-    fn new_will(&self, oracle: &mut Oracle) -> Option<u64> {
-        let five = self.version == Version::V5;
-        self.with_will.then(|| {
-            let delay = if five && self.stay != Stay::Connection { 3 * (oracle.serial() % 2) } else { 0 };
-            // A session that ends before the delay is over publishes the will then.
-            let serial = oracle.serial() + 1;
-            oracle.will(WillSent {
-                client: self.number,
-                delay,
-                retain: self.retains_will(serial),
-                stored: !self.ends_with_connection(),
-                clean: false,
-                may: None,
-                cancelled: false,
-                accepted: false,
-                promised: false,
-                lost: None,
-            })
-        })
-    }
-
-    const fn retains_will(&self, serial: u64) -> bool {
-        self.retains_wills && (serial / 3).is_multiple_of(2)
-    }
-
-    /// Whether the session is over when the connection is.
-    fn ends_with_connection(&self) -> bool {
-        // Before 5.0 a clean session is one that ends with its connection.
-        self.stay == Stay::Connection || self.clean && self.version == Version::V3_1_1
-    }
-
-    /// What it says of itself in CONNECT.
-    fn properties(&self) -> Vec<Property<'static>> {
-        let mut properties = Vec::new();
-        if self.version == Version::V5 {
-            match self.stay {
-                Stay::ForGood => properties.push(Property::SessionExpiryInterval(1_000_000)),
-                Stay::Seconds(seconds) => properties.push(Property::SessionExpiryInterval(seconds)),
-                Stay::Connection => {}
+    /// Sends what the state machine has written.
+    fn flush(&mut self, oracle: &mut Oracle) {
+        let Some(machine) = &mut self.machine else { return };
+        let bytes = std::mem::take(&mut machine.out);
+        let mut rest = bytes.as_slice();
+        while let Ok(Split::Frame(frame, length)) = Frame::split(rest, u32::MAX) {
+            if let Ok(packet) = Packet::decode(frame, self.version) {
+                oracle.note(|| format!("{} sends {packet:?}", self.name));
+                if let Packet::Publish(publish) = &packet
+                    && let Some(serial) = machine.serial_under(publish.delivery)
+                    && let Some(out) = self.outgoing.get_mut(&serial)
+                {
+                    out.id = publish.delivery.packet_id().map_or(0, |id| id.get());
+                    oracle.is_sent(serial, out.id, out.message.qos);
+                }
             }
-            properties.extend(NonZeroU16::new(self.receive_maximum).map(Property::ReceiveMaximum));
-            if self.aliases_maximum > 0 {
-                properties.push(Property::TopicAliasMaximum(self.aliases_maximum));
-            }
+            rest = rest.get(length..).unwrap_or_default();
         }
-        properties
+        if let Some(link) = &self.link {
+            link.send(&bytes);
+        }
+    }
+
+    /// Sends what was waiting in the state machine and may leave by now.
+    fn pump(&mut self, oracle: &mut Oracle) {
+        let Some(machine) = &mut self.machine else { return };
+        for serial in machine.pump(oracle.now) {
+            self.outgoing.remove(&serial);
+        }
+        self.flush(oracle);
     }
 
     /// The client has no connection any more, whether or not the broker knows.
@@ -289,7 +239,11 @@ impl Client {
             // tell the two apart any more.
             self.gives_up = true;
         }
+        if let Some(machine) = &mut self.machine {
+            machine.lose();
+        }
         self.accepted = false;
+        self.outlaw_since = None;
         self.buffer.clear();
         self.aliases.clear();
         self.withheld.clear();
@@ -300,6 +254,15 @@ impl Client {
         if self.ends_with_connection() {
             self.end_session(oracle);
         }
+    }
+
+    /// Closes, as the broker does not answer any more.
+    pub(crate) fn give_up(&mut self, world: &World, oracle: &mut Oracle) {
+        oracle.note(|| format!("{} gives its connection up", self.name));
+        if let Some(link) = &self.link {
+            link.end();
+        }
+        self.lose(world, oracle);
     }
 
     /// The broker and the client are at rest, and the connection stands.
@@ -315,7 +278,13 @@ impl Client {
         let reason = if with_will { ReasonCode::DisconnectWithWillMessage } else { ReasonCode::Success };
         let disconnect = Disconnect { reason, properties: Properties::EMPTY };
         let version = self.version;
-        self.send(oracle, &format!("DISCONNECT {reason:?}"), |out| disconnect.encode(version, out));
+        match &mut self.machine {
+            Some(machine) => machine.disconnect(&disconnect),
+            None => {
+                self.send(oracle, &format!("DISCONNECT {reason:?}"), |out| disconnect.encode(version, out))
+            }
+        }
+        self.flush(oracle);
         if let Some(link) = &self.link {
             link.end();
         }
@@ -329,8 +298,14 @@ impl Client {
 
     /// The session ends with all that belongs to it, as far as the client can know.
     fn end_session(&mut self, oracle: &mut Oracle) {
-        self.outgoing.clear();
+        let again = self.machine.as_mut().map(Machine::end_session).unwrap_or_default();
+        self.outgoing.retain(|serial, _| again.contains(serial));
+        oracle.coverage.note_if(
+            !again.is_empty(),
+            "a client of the state machine makes new again what its lost session had",
+        );
         self.received.clear();
+        self.forgotten.clear();
         self.session = Known::Absent;
         oracle.session_ends(self.number);
     }
@@ -362,6 +337,7 @@ impl Client {
             (Known::Present, false) => oracle.fail(format!("{} has lost its session", self.name)),
             _ => {}
         }
+        let was_known = self.session == Known::Present;
         if !present {
             self.end_session(oracle);
         }
@@ -372,12 +348,39 @@ impl Client {
             Role::Member => &[(workload::SHARED_FILTER, 2)],
             Role::Guest => &[],
         };
-        self.resume(oracle);
+        oracle.session_is_there(self.number, present, was_known);
+        match self.machine {
+            Some(_) => self.pump(oracle),
+            None => self.resume(oracle),
+        }
         for (filter, qos) in filters {
             if !oracle.is_granted(self.number, filter) {
                 self.subscribe(oracle, filter, *qos);
             }
         }
+    }
+
+    /// The clock that the broker keeps sessions by was set to another time.
+    pub(crate) fn doubts_expiry(&mut self) {
+        if matches!(self.stay, Stay::Seconds(_)) && self.session == Known::Present {
+            self.session = Known::Unsure;
+        }
+    }
+
+    /// Somebody else takes its session over, or begins a new one in place of one that was over, which the
+    /// client cannot tell from the old one.
+    pub(crate) fn is_taken_over(&mut self) {
+        self.gives_up |= matches!(self.stay, Stay::Seconds(_));
+    }
+
+    /// A crash has taken back what the broker knew of this client; `began` says whether its session began
+    /// in what was taken back.
+    pub(crate) fn is_forgotten(&mut self, began: bool) {
+        self.forgotten.extend(self.received.keys());
+        // A session that is older than the one it knows of may be there again, which it has no use for.
+        self.gives_up |= began || self.session != Known::Present;
+        // Since when it was connected may be among that.
+        self.doubts_expiry();
     }
 
     /// Sends again what the connection before left open, in order.

@@ -4,8 +4,10 @@ use colibri_codec::{
     Delivery, PacketId, Properties, Property, Puback, Pubcomp, Publish, Pubrec, Pubrel, QoS, ReasonCode,
     Sequence, Subscribe, Subscription, SubscriptionOptions, TopicFilter, TopicName, Unsubscribe, Version,
 };
+use colibri_protocol::{Sent, Time};
 
-use super::{Client, LARGE, Outgoing, PUBLISHED_MAX, Stage};
+use super::machine::Sending;
+use super::{Client, LARGE, Outgoing, Stage};
 use crate::World;
 use crate::oracle::Oracle;
 use crate::packet::Got;
@@ -33,6 +35,12 @@ impl Client {
             Subscribe { packet_id, properties: Properties::EMPTY, subscriptions: Sequence::new(&list) };
         let version = self.version;
         oracle.asks(self.number, filter, qos);
+        if let Some(machine) = &mut self.machine {
+            if let Some(id) = machine.subscribe(&subscribe, oracle.now) {
+                self.subscribing.insert(id.get(), (filter.to_owned(), qos));
+            }
+            return self.flush(oracle);
+        }
         self.subscribing.insert(id, (filter.to_owned(), qos));
         self.send(oracle, &format!("SUBSCRIBE {filter} qos {qos} id {id}"), |out| {
             subscribe.encode(version, out)
@@ -57,36 +65,65 @@ impl Client {
             .filter(|(asked, _)| asked == filter)
             .for_each(|(asked, _)| asked.clear());
         oracle.asks_off(self.number, filter);
+        if let Some(machine) = &mut self.machine {
+            if let Some(id) = machine.unsubscribe(&unsubscribe, oracle.now) {
+                self.unsubscribing.insert(id.get(), filter.to_owned());
+            }
+            return self.flush(oracle);
+        }
         self.unsubscribing.insert(id, filter.to_owned());
         self.send(oracle, &format!("UNSUBSCRIBE {filter} id {id}"), |out| unsubscribe.encode(version, out));
     }
 
+    /// Publishes a message, unless too many are under way.
     pub(crate) fn publish(&mut self, world: &World, oracle: &mut Oracle, message: workload::Message) {
-        if !self.accepted || self.outgoing.len() >= PUBLISHED_MAX {
+        if !self.accepted || self.outgoing.len() >= self.published_max {
             return;
         }
         let message =
             workload::Message { expiry: message.expiry.filter(|_| self.version == Version::V5), ..message };
         let serial = oracle.publishes(self.number, message, world.now());
-        let id = if message.qos == 0 { 0 } else { self.id() };
+        let id = if message.qos == 0 || self.machine.is_some() { 0 } else { self.id() };
         let stage = if message.qos == 1 { Stage::Puback } else { Stage::Pubrec };
         let out = Outgoing { id, message, stage };
+        if self.machine.is_some() {
+            return self.hand_to_machine(oracle, serial, out);
+        }
         self.send_publish(oracle, serial, &out, false);
         if message.qos > 0 {
             self.outgoing.insert(serial, out);
         }
     }
 
+    fn hand_to_machine(&mut self, oracle: &mut Oracle, serial: u64, out: Outgoing) {
+        let message = out.message;
+        let topic = message.topic();
+        let (Ok(topic), Some(machine)) = (TopicName::new(&topic), &mut self.machine) else { return };
+        let now = oracle.now;
+        let sending = Sending {
+            serial,
+            topic: topic.into(),
+            qos: quality(message.qos),
+            retain: message.is_retained(),
+            expires: message.expiry.map(|seconds| Time::from_millis(now).plus_seconds(seconds)),
+            payload: payload(message, serial),
+        };
+        let sent = machine.publish(sending, now);
+        if message.qos == 0 {
+            oracle.is_sent(serial, 0, 0);
+        } else if matches!(sent, Sent::Written(_) | Sent::Wait) {
+            self.outgoing.insert(serial, out);
+        }
+        oracle
+            .coverage
+            .note_if(sent == Sent::Wait, "a client of the state machine has to wait for Receive Maximum");
+        self.flush(oracle);
+    }
+
     pub(super) fn send_publish(&self, oracle: &mut Oracle, serial: u64, out: &Outgoing, dup: bool) {
         let Outgoing { id, message, .. } = out;
         let topic = message.topic();
-        let mut payload = format!("m{serial:07}").into_bytes();
-        if message.large {
-            payload.resize(LARGE, b'.');
-        }
-        if message.empty {
-            payload.clear();
-        }
+        let payload = payload(*message, serial);
         let delivery = match (message.qos, PacketId::new(*id)) {
             (1, Some(id)) => Delivery::AtLeastOnce(id),
             (2, Some(id)) => Delivery::ExactlyOnce(id),
@@ -101,7 +138,7 @@ impl Client {
             properties: Properties::new(expiry.as_slice()),
             payload: &payload,
         };
-        oracle.is_sent(serial, dup);
+        oracle.is_sent(serial, *id, message.qos);
         let what = format!("PUBLISH {topic} m{serial:07} qos {} id {id} dup {dup} {message:?}", message.qos);
         let version = self.version;
         self.send(oracle, &what, |bytes| publish.encode(version, bytes));
@@ -118,6 +155,10 @@ impl Client {
     pub(crate) fn answer(&mut self, oracle: &mut Oracle) -> bool {
         let Some(got) = self.withheld.pop_front() else { return false };
         let version = self.version;
+        if self.machine.is_some() {
+            self.answer_by_machine(oracle, &got);
+            return true;
+        }
         match got {
             Got::Publish(message) => {
                 let Some(id) = PacketId::new(message.id) else { return true };
@@ -133,6 +174,7 @@ impl Client {
             Got::Pubrel(number) => {
                 let Some(id) = PacketId::new(number) else { return true };
                 self.received.remove(&number);
+                self.forgotten.remove(&number);
                 self.unanswered.remove(&number);
                 let pubcomp = Pubcomp::new(id, ReasonCode::Success);
                 self.send(oracle, &format!("PUBCOMP {number}"), |out| pubcomp.encode(version, out));
@@ -142,15 +184,78 @@ impl Client {
         true
     }
 
-    /// Sends PINGREQ, so that the broker hears from it.
-    pub(crate) fn ping(&self, oracle: &mut Oracle) {
-        if self.accepted && self.keep_alive > 0 {
+    fn answer_by_machine(&mut self, oracle: &mut Oracle, got: &Got) {
+        let Some(machine) = &mut self.machine else { return };
+        match got {
+            Got::Publish(message) => {
+                if message.qos == 1 {
+                    self.unanswered.remove(&message.id);
+                }
+                if let Some(id) = PacketId::new(message.id) {
+                    machine.acknowledge(id, oracle.now);
+                }
+            }
+            Got::Pubrel(number) => {
+                self.unanswered.remove(number);
+                if let Some(id) = PacketId::new(*number) {
+                    machine.complete(id, oracle.now);
+                }
+            }
+            _ => {}
+        }
+        self.flush(oracle);
+    }
+
+    /// Sends PINGREQ, so that the broker hears from it. The state machine sends it when it is due; `false` if
+    /// it has waited for an answer for too long.
+    pub(crate) fn ping(&mut self, oracle: &mut Oracle) -> bool {
+        if !self.accepted {
+            return true;
+        }
+        if let Some(machine) = &mut self.machine {
+            let is_there = machine.tick(oracle.now);
+            self.flush(oracle);
+            return is_there;
+        }
+        if self.keep_alive > 0 {
             self.send(oracle, "PINGREQ", |out| {
                 out.extend_from_slice(&[0xC0, 0]);
                 Ok(())
             });
         }
+        true
     }
+
+    /// Breaks the protocol in one of some ways, all of which the broker has to answer by closing.
+    pub(crate) fn misbehave(&mut self, oracle: &mut Oracle, how: usize) {
+        const WAYS: [(&str, &[u8]); 6] = [
+            ("a second CONNECT", b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01x"),
+            ("a PUBLISH with QoS 3", b"\x36\x05\x00\x01x\x00\x01"),
+            ("a Remaining Length of five bytes", b"\x30\xff\xff\xff\xff\x7f"),
+            ("a SUBACK", b"\x90\x03\x00\x01\x00"),
+            ("a PUBREL with flags 0000", b"\x60\x02\x00\x01"),
+            ("a SUBSCRIBE with nothing in it", b"\x82\x00"),
+        ];
+        let Some((what, bytes)) = WAYS.get(how % WAYS.len()) else { return };
+        self.outlaw_since = Some(oracle.now);
+        oracle.coverage.note("a client breaks the protocol");
+        self.send(oracle, what, |out| {
+            out.extend_from_slice(bytes);
+            Ok(())
+        });
+    }
+}
+
+/// The bytes of a message: its serial, and more if it is large.
+fn payload(message: workload::Message, serial: u64) -> Vec<u8> {
+    let mut payload = format!("m{serial:07}").into_bytes();
+    if message.large {
+        payload.resize(LARGE, b'.');
+    }
+    if message.empty {
+        payload.clear();
+    }
+    payload
 }
 
 const fn quality(qos: u8) -> QoS {

@@ -12,7 +12,9 @@ impl Oracle {
         let subscribed = self.sessions.get(client).is_some_and(|session| {
             let mut asked = session.asked.iter().filter(|(filter, _)| matches(filter, &message.topic));
             // What is retained comes whenever it was sent, but only to who asks.
-            asked.any(|(_, asked)| asked.qos >= message.qos && asked.until.is_none_or(|until| sent < until))
+            asked.any(|(_, asked)| {
+                asked.qos >= message.qos && asked.until.is_none_or(|(until, _)| sent < until)
+            })
         });
         if !subscribed {
             return self.fail(format!("client-{client} gets what it has not subscribed to: {message:?}"));
@@ -37,6 +39,8 @@ impl Oracle {
         if published.refused && published.times_sent == 1 {
             self.fail(format!("client-{client} gets what was refused: {message:?}"));
         }
+        self.coverage.note_if(message.dup, "a message comes again");
+        self.coverage.note_if(message.retain, "a retained message comes");
         self.check_expiry(client, serial, message);
         let is_first = self.sessions.get(client).is_some_and(|session| !session.seen.contains_key(&serial));
         self.count(client, serial, message, is_new);
@@ -47,8 +51,8 @@ impl Oracle {
 
     fn check_expiry(&mut self, client: usize, serial: u64, message: &Message) {
         let Some(published) = self.published.get(&serial) else { return };
-        let Some(seconds) = published.message.expiry else { return };
-        let ends = published.acknowledged.map(|(_, at)| at + u64::from(seconds) * 1000);
+        let Some(seconds) = published.message.expiry.filter(|_| !self.has_jumped) else { return };
+        let ends = published.acknowledged.map(|(at, _)| at + u64::from(seconds) * 1000);
         let drained = self.sessions.get(client).map_or(0, |session| session.drained_at);
         if message.expiry.is_some_and(|left| left > seconds) {
             self.fail(format!("client-{client} gets a wrong expiry: {message:?}"));
@@ -70,13 +74,16 @@ impl Oracle {
             self.group_seen.entry(serial).or_insert(0);
         }
         let seen = session.seen.entry(serial).or_insert_with(|| Seen { crashes, ..Seen::default() });
-        if message.dup && seen.settled && !was_repeated && !message.retain {
+        if message.dup && seen.settled.is_some() && !was_repeated && !message.retain {
             return self.fail(format!("client-{client} gets again what it has acknowledged: {message:?}"));
+        }
+        if seen.forgotten {
+            (seen.forgotten, seen.settled) = (false, None);
         }
         if message.retain || !is_new || message.dup && message.qos < 2 {
             return;
         }
-        seen.settled = false;
+        seen.settled = None;
         if message.qos == 2 {
             seen.exactly_once += 1;
         } else {
@@ -99,11 +106,16 @@ impl Oracle {
 
     /// What came first of a message comes in the order in which it was sent first.
     fn check_order(&mut self, client: usize, serial: u64, message: &Message) {
+        let policy = self.policy();
         let Some(published) = self.published.get(&serial) else { return };
         let Some(session) = self.sessions.get_mut(client) else { return };
         // One that expired in a queue may come again from its publisher, and then lives longer.
         let expires = published.message.expiry.is_some();
-        if workload::role(client) == workload::Role::Member || self.may_refuse || expires {
+        // A publisher may send again what was refused or dropped, behind what was not.
+        // What was dropped may be in the queue again after a crash.
+        let comes_late = published.times_sent > 1 || self.crashes > 0;
+        let refuses = self.may_refuse || policy.is_some() && comes_late;
+        if workload::role(client) == workload::Role::Member || refuses || expires {
             return;
         }
         let mut grants = session.granted.iter().filter(|(filter, _)| matches(filter, &message.topic));

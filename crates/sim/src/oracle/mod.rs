@@ -4,12 +4,26 @@
 //! promise begins with an acknowledgement that a client has in hand, and what was sent without one may or
 //! may not have happened.
 
+mod crash;
 mod delivery;
+mod ending;
 mod wills;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use colibri_broker::QueueFull;
+
+use crate::coverage::Coverage;
+use crate::packet::Message;
+use crate::setting::Setting;
 use crate::workload::{self, CLIENTS};
+
+/// Up to where the store must be for a promise to hold, as it counts its batches; [`OPEN`] if that is not
+/// known yet.
+type Stamp = u64;
+
+/// The stamp of a promise that does not wait for the store.
+const OPEN: Stamp = Stamp::MAX;
 
 /// What was sent as a will.
 #[derive(Debug)]
@@ -24,12 +38,12 @@ pub(crate) struct WillSent {
     pub(crate) clean: bool,
     /// Since when it may be published, but for its delay, in milliseconds.
     pub(crate) may: Option<u64>,
-    /// Whether the broker knows that it must not be published.
-    pub(crate) cancelled: bool,
-    /// Whether CONNACK came for it, so that it is stored.
+    /// Since when the broker knows that it must not be published.
+    pub(crate) cancelled: Option<u64>,
+    /// Whether CONNACK came for it.
     pub(crate) accepted: bool,
-    /// Whether somebody must get it, if the connection is lost: CONNACK came, and nothing calls it off.
-    pub(crate) promised: bool,
+    /// Since when somebody must get it, if the connection is lost: CONNACK came, and nothing calls it off.
+    pub(crate) promised: Option<u64>,
     /// When it became due, as an event.
     pub(crate) lost: Option<u64>,
 }
@@ -42,9 +56,11 @@ struct Published {
     first_sent: u64,
     sent_at: u64,
     times_sent: u32,
-    /// When the acknowledgement came, as an event and in milliseconds.
-    acknowledged: Option<(u64, u64)>,
+    /// When the acknowledgement came, in milliseconds.
+    acknowledged: Option<(u64, Stamp)>,
     refused: bool,
+    /// Whether it went under an identifier that the broker may take for that of a message before.
+    is_masked: bool,
     /// No copy of it is under way to the broker since this event.
     over: Option<u64>,
 }
@@ -54,6 +70,7 @@ struct Published {
 struct Grant {
     since: u64,
     qos: u8,
+    stamp: Stamp,
 }
 
 /// What a client has asked for.
@@ -62,7 +79,7 @@ struct Asked {
     /// The highest QoS.
     qos: u8,
     /// When it was told that it is subscribed no more.
-    until: Option<u64>,
+    until: Option<(u64, Stamp)>,
 }
 
 /// What one session has got of one message.
@@ -74,20 +91,28 @@ struct Seen {
     others: u32,
     /// How many crashes there were before the first.
     crashes: u32,
-    /// Whether the broker has in store that it was delivered.
-    settled: bool,
+    /// Since when the broker has in store that it was delivered.
+    settled: Option<Stamp>,
+    /// Whether a crash took that back and the message has not come since.
+    forgotten: bool,
 }
 
 /// One session of a client as the client knows it.
 #[derive(Debug, Default)]
 struct Session {
+    /// When it began.
+    began: Stamp,
+    /// Identifiers of QoS 2 messages of this client whose exchange is over, and since when.
+    completed: BTreeMap<u16, Stamp>,
+    /// Those of them that the broker does not know to be over, after a crash.
+    masked: BTreeSet<u16>,
     /// Every filter that it may be or have been subscribed to.
     asked: BTreeMap<String, Asked>,
     granted: BTreeMap<String, Grant>,
     /// By topic the last retained will that it has got and its publisher's shard has stored.
-    retained_wills: BTreeMap<String, u64>,
+    retained_wills: BTreeMap<String, (u64, Stamp)>,
     /// What it must get.
-    due: BTreeSet<u64>,
+    due: BTreeMap<u64, Stamp>,
     seen: BTreeMap<u64, Seen>,
     /// The last message by publisher, topic, published QoS and QoS.
     last: BTreeMap<(usize, String, u8, u8), u64>,
@@ -100,6 +125,14 @@ struct Session {
 pub(crate) struct Oracle {
     pub(crate) now: u64,
     pub(crate) send_maximum: u16,
+    setting: Setting,
+    pub(crate) coverage: Coverage,
+    /// How many batches the store has.
+    pub(crate) position: Stamp,
+    /// Whether the wall clock was ever set to another time.
+    has_jumped: bool,
+    /// How many messages the broker says to have dropped because a queue was full.
+    pub(crate) dropped: u64,
     /// Whether something has failed at the disk, so that messages may be refused.
     pub(crate) may_refuse: bool,
     /// Whether what clients do is noted.
@@ -117,7 +150,9 @@ pub(crate) struct Oracle {
     called_off: BTreeSet<u64>,
     sessions: Vec<Session>,
     /// What some member of the shared group must get.
-    group_due: BTreeSet<u64>,
+    group_due: BTreeMap<u64, Stamp>,
+    /// What was sent before this event may have gone with the session of a member.
+    group_since: u64,
     /// How often members have got a message with QoS 2.
     group_seen: BTreeMap<u64, u32>,
 }
@@ -136,10 +171,15 @@ fn matches(filter: &str, topic: &str) -> bool {
 }
 
 impl Oracle {
-    pub(crate) fn new(send_maximum: u16, remembers: bool) -> Self {
+    pub(crate) fn new(send_maximum: u16, setting: Setting, remembers: bool) -> Self {
         Self {
             now: 0,
             send_maximum,
+            setting,
+            coverage: Coverage::default(),
+            position: 0,
+            has_jumped: false,
+            dropped: 0,
             may_refuse: false,
             remembers,
             history: Vec::new(),
@@ -152,7 +192,8 @@ impl Oracle {
             wills: BTreeMap::new(),
             called_off: BTreeSet::new(),
             sessions: (0..CLIENTS).map(|_| Session::default()).collect(),
-            group_due: BTreeSet::new(),
+            group_due: BTreeMap::new(),
+            group_since: 0,
             group_seen: BTreeMap::new(),
         }
     }
@@ -178,9 +219,50 @@ impl Oracle {
         self.serials
     }
 
+    /// The stamp of what a client is told now.
+    fn stamp(&self, client: usize) -> Stamp {
+        if self.setting.is_unsynced(client) { OPEN } else { self.position }
+    }
+
     // Sessions and subscriptions.
 
+    /// CONNACK came. A session that the client did not know to be there has perhaps begun just now.
+    pub(crate) fn session_is_there(&mut self, client: usize, present: bool, was_known: bool) {
+        let stamp = self.stamp(client);
+        self.coverage.note_if(present, "a session is resumed");
+        if let Some(session) = self.sessions.get_mut(client).filter(|_| !present || !was_known) {
+            session.began = stamp;
+        }
+    }
+
+    /// PUBCOMP came: the identifier is free.
+    pub(crate) fn is_completed(&mut self, client: usize, id: u16) {
+        let stamp = self.stamp(client);
+        if let Some(session) = self.sessions.get_mut(client) {
+            session.completed.insert(id, stamp);
+            session.masked.remove(&id);
+        }
+    }
+
+    /// A message is lost to a client, which takes it for another.
+    pub(crate) fn may_lack(&mut self, client: usize, message: &Message) {
+        let serial = crate::packet::serial(&message.payload);
+        if let Some(session) = self.sessions.get_mut(client) {
+            session.due.remove(&serial);
+            session.seen.entry(serial).or_default();
+        }
+        if workload::role(client) == workload::Role::Member {
+            self.group_due.remove(&serial);
+            self.group_seen.entry(serial).or_insert(0);
+        }
+    }
+
     pub(crate) fn session_ends(&mut self, client: usize) {
+        // What was on its way to a member goes with its session, and nobody knows who was chosen.
+        if workload::role(client) == workload::Role::Member {
+            self.group_due.clear();
+            self.group_since = self.event();
+        }
         if let Some(session) = self.sessions.get_mut(client) {
             *session = Session::default();
         }
@@ -208,20 +290,21 @@ impl Oracle {
 
     /// The broker has said that a client is not subscribed any more.
     pub(crate) fn is_unsubscribed(&mut self, client: usize, filter: &str) {
-        let event = self.event();
+        let until = (self.event(), self.stamp(client));
         if let Some(asked) = self.sessions.get_mut(client).and_then(|session| session.asked.get_mut(filter)) {
-            asked.until.get_or_insert(event);
+            asked.until.get_or_insert(until);
         }
     }
 
     pub(crate) fn is_subscribed(&mut self, client: usize, filter: &str, qos: u8) {
-        let since = self.event();
+        let (since, stamp) = (self.event(), self.stamp(client));
         let Some(session) = self.sessions.get_mut(client) else { return };
-        let grant = session.granted.entry(filter.to_owned()).or_insert(Grant { since, qos });
+        let grant = session.granted.entry(filter.to_owned()).or_insert(Grant { since, qos, stamp });
         // The older of the two dates is right, unless it promised nothing.
         if grant.qos == 0 {
             grant.since = since;
         }
+        grant.stamp = stamp;
         grant.qos = qos;
     }
 
@@ -238,16 +321,19 @@ impl Oracle {
             times_sent: 0,
             acknowledged: None,
             refused: false,
+            is_masked: false,
             over: None,
         };
         self.published.insert(self.serials, published);
         self.serials
     }
 
-    pub(crate) fn is_sent(&mut self, serial: u64, _dup: bool) {
-        if let Some(published) = self.published.get_mut(&serial) {
-            published.times_sent += 1;
-        }
+    /// A message was sent, under this identifier.
+    pub(crate) fn is_sent(&mut self, serial: u64, id: u16, qos: u8) {
+        let Some(published) = self.published.get_mut(&serial) else { return };
+        published.times_sent += 1;
+        let masked = self.sessions.get(published.by).is_some_and(|session| session.masked.contains(&id));
+        published.is_masked |= masked && qos == 2;
     }
 
     /// The broker has refused something.
@@ -257,21 +343,52 @@ impl Oracle {
         }
     }
 
-    pub(crate) fn message_is_refused(&mut self, serial: u64, code: u8) {
+    /// Whether a receiver may be disconnected because too many messages wait for it.
+    pub(crate) fn may_be_disconnected(&self) -> bool {
+        self.policy() == Some(QueueFull::Disconnect)
+    }
+
+    fn policy(&self) -> Option<QueueFull> {
+        self.setting.queue.map(|(policy, _)| policy)
+    }
+
+    /// Whether a message without an answer may be one that was refused: 3.1.1 has no other way to say so.
+    pub(crate) fn may_be_silent(&self) -> bool {
+        self.may_refuse || self.policy() == Some(QueueFull::Refuse)
+    }
+
+    /// Whether an identifier may be in use at the broker that is free at the client, after a crash.
+    pub(crate) fn is_masked(&self, client: usize, id: u16) -> bool {
+        self.sessions.get(client).is_some_and(|session| session.masked.contains(&id))
+    }
+
+    pub(crate) fn message_is_refused(&mut self, serial: u64, id: u16, code: u8) {
         let event = self.event();
+        let by = self.published.get(&serial).map_or(0, |published| published.by);
         if let Some(published) = self.published.get_mut(&serial) {
             published.refused = true;
             published.over = Some(event);
         }
-        self.is_refused(&format!("m{serial:07}, {code:#x}"));
+        if code == 0x97 && self.policy() == Some(QueueFull::Refuse) {
+            return self.coverage.note("a message is refused with 0x97 for a full queue");
+        }
+        if code != 0x91 || !self.is_masked(by, id) {
+            self.is_refused(&format!("m{serial:07}, {code:#x}"));
+        }
     }
 
     /// The broker has taken a message over: from here on it must reach everybody.
-    pub(crate) fn is_acknowledged(&mut self, serial: u64, now: u64) {
+    pub(crate) fn is_acknowledged(&mut self, serial: u64) {
         let event = self.event();
+        let by = self.published.get(&serial).map_or(0, |published| published.by);
+        let (now, stamp) = (self.now, self.stamp(by));
         let Some(published) = self.published.get_mut(&serial) else { return };
-        published.acknowledged = Some((event, now));
         published.over = Some(event);
+        // The broker may have taken it for another message.
+        if published.is_masked {
+            return;
+        }
+        published.acknowledged = Some((now, stamp));
         let (message, first_sent) = (published.message, published.first_sent);
         // One that expires or has no serial to be known by promises less.
         if message.expiry.is_some() || message.empty {
@@ -286,48 +403,22 @@ impl Oracle {
             }
             if workload::role(client) == workload::Role::Member {
                 // Some member must get it; perhaps one has.
-                if !self.group_seen.contains_key(&serial) {
-                    self.group_due.insert(serial);
+                if !self.group_seen.contains_key(&serial) && first_sent > self.group_since {
+                    self.group_due.insert(serial, stamp);
                 }
             } else {
-                session.due.insert(serial);
-            }
-        }
-    }
-
-    // What happens to the broker.
-
-    pub(crate) fn crashes(&mut self, now: u64) {
-        self.crashes += 1;
-        self.called_off.clear();
-        for client in 0..CLIENTS {
-            self.wills_are_due(client, now, false);
-        }
-    }
-
-    /// The broker is at rest and has read everything; `open` are the messages whose exchange is open, and
-    /// `safe` says whether all is stored.
-    pub(crate) fn is_at_rest(&mut self, open: &BTreeSet<u64>, safe: bool) {
-        let event = self.event();
-        for (serial, published) in &mut self.published {
-            if !open.contains(serial) {
-                published.over.get_or_insert(event);
-            }
-        }
-        if safe {
-            self.owe_wills();
-            for serial in std::mem::take(&mut self.called_off) {
-                if let Some(will) = self.wills.get_mut(&serial) {
-                    will.cancelled = true;
-                }
+                session.due.insert(serial, stamp);
             }
         }
     }
 
     /// A client has answered all that it got, and the broker has that in store.
     pub(crate) fn is_settled(&mut self, client: usize) {
+        let position = self.position;
         if let Some(session) = self.sessions.get_mut(client) {
-            session.seen.values_mut().for_each(|seen| seen.settled = true);
+            for seen in session.seen.values_mut().filter(|seen| !seen.forgotten) {
+                seen.settled.get_or_insert(position);
+            }
         }
     }
 
@@ -336,55 +427,6 @@ impl Oracle {
         let now = self.now;
         if let Some(session) = self.sessions.get_mut(client) {
             session.drained_at = now;
-        }
-    }
-
-    /// Everything has been delivered that will be.
-    pub(crate) fn check_delivered(&mut self) {
-        for client in 0..CLIENTS {
-            let due: Vec<u64> =
-                self.sessions.get(client).map(|s| s.due.iter().copied().collect()).unwrap_or_default();
-            for serial in due {
-                self.fail(format!("client-{client} has not got m{serial:07}"));
-            }
-        }
-        for serial in std::mem::take(&mut self.group_due) {
-            self.fail(format!("no member of the group has got m{serial:07}"));
-        }
-    }
-
-    /// Whether what is retained for a topic can be right: the serial, or `None` for nothing.
-    pub(crate) fn check_retained(&mut self, topic: &str, found: Option<u64>) {
-        let now = self.now;
-        let all: Vec<(u64, &Published)> = self
-            .published
-            .iter()
-            .filter(|(_, published)| published.message.is_retained() && published.message.topic() == topic)
-            .map(|(serial, published)| (*serial, published))
-            .collect();
-        let last_sent = all.iter().filter(|(_, p)| p.acknowledged.is_some()).map(|(_, p)| p.first_sent).max();
-        let stands = |over: Option<u64>| last_sent.is_none_or(|sent| over.is_none_or(|over| over >= sent));
-        let mut possible: BTreeSet<Option<u64>> = BTreeSet::new();
-        if stands(Some(0)) {
-            possible.insert(None);
-        }
-        for (serial, published) in all {
-            if published.refused && published.times_sent == 1 || !stands(published.over) {
-                continue;
-            }
-            let expiry = published.message.expiry.map(|seconds| u64::from(seconds) * 1000);
-            if expiry.is_some_and(|millis| published.sent_at + millis <= now) {
-                possible.insert(None);
-            }
-            let gone = published.acknowledged.zip(expiry).is_some_and(|((_, at), millis)| at + millis <= now);
-            if published.message.empty || gone {
-                possible.insert(None);
-            } else {
-                possible.insert(Some(serial));
-            }
-        }
-        if !possible.contains(&found) {
-            self.fail(format!("{topic} has {found:?} retained, and not one of {possible:?}"));
         }
     }
 }

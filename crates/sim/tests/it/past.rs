@@ -1,11 +1,18 @@
 //! Every failure that the simulation has found, as the shortest run that showed it.
 
-use colibri_sim::{Action, Message, Plan, Step};
+use colibri_broker::QueueFull;
+use colibri_sim::{Action, Message, Plan, Setting, Step};
 
 /// The steps of a run, each with the number of turns behind it.
 fn run(seed: u64, shards: usize, steps: &[(Action, usize)]) {
+    run_with(Setting::PLAIN, seed, shards, steps);
+}
+
+/// The same for another broker or other clients.
+fn run_with(setting: Setting, seed: u64, shards: usize, steps: &[(Action, usize)]) {
     let steps = steps.iter().map(|(action, turns)| Step { action: *action, turns: *turns }).collect();
-    assert_eq!(Plan { seed, shards, steps }.run(false), Ok(()));
+    let outcome = Plan { seed, shards, setting, steps }.run(false);
+    assert_eq!(outcome.err(), None);
 }
 
 /// A message that had to wait was sent while the joint with its row was not whole. The row as it was sent was
@@ -125,6 +132,53 @@ fn what_a_broker_finds_at_its_start_outlives_power_loss() {
             (Action::Publish(6, message('t', 2)), 2),
             (Action::Publish(1, message('t', 0)), 58),
             (Action::LosePower(2_395_105_059_900_311_318), 4),
+        ],
+    );
+}
+
+/// A queue lost its oldest message in the turn in which that had come, and the row of a joint was deleted before
+/// it was put: it stayed in the store, and at the next start so many waited again.
+#[test]
+fn what_a_full_queue_drops_is_not_in_the_store_behind_a_restart() {
+    let setting = Setting { queue: Some((QueueFull::DropOldest, 3)), ..Setting::PLAIN };
+    for seed in [2699, 3, 6] {
+        run_with(setting, seed, 3, &[(Action::Flood(4, 300), 20), (Action::Kill, 0), (Action::Start, 3)]);
+    }
+}
+
+/// Messages with QoS 0 stay behind others that wait in the gate, and those there did not count as output: while the
+/// disk stood still they came without end.
+#[test]
+fn what_waits_in_a_gate_counts_against_the_budget_of_its_client() {
+    run(
+        551,
+        3,
+        &[
+            (Action::Publish(0, Message::new('t', 0, 2)), 4),
+            (Action::Connect(6, false), 0),
+            (Action::Stall(2_000), 2),
+            (Action::Settle, 1),
+            (Action::Publish(0, Message::new('t', 0, 2)), 4),
+            (Action::Leave(6, true), 5),
+            (Action::Pour(6, 400), 6),
+        ],
+    );
+}
+
+/// A client that came back to a full queue was disconnected for the first message that came before it had been
+/// sent what waited. Its own were enough, as it sent them again each time.
+#[test]
+fn a_client_with_a_full_queue_can_come_back_while_somebody_publishes() {
+    let setting = Setting { queue: Some((QueueFull::Disconnect, 3)), ..Setting::PLAIN };
+    run_with(
+        setting,
+        3916,
+        2,
+        &[
+            (Action::Publish(1, Message::new('t', 1, 1)), 0),
+            (Action::Publish(1, Message { expiry: Some(1), ..Message::new('r', 2, 2) }), 4),
+            (Action::Silence(1), 0),
+            (Action::Flood(5, 100), 20),
         ],
     );
 }
