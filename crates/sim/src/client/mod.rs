@@ -289,9 +289,10 @@ impl Client {
             link.end();
         }
         let will = self.will;
-        let accepted = self.accepted;
+        // Behind what breaks the protocol DISCONNECT is nothing that anybody reads.
+        let counts = self.accepted && self.outlaw_since.is_none();
         self.lose(world, oracle);
-        if let Some(will) = will.filter(|_| !with_will && accepted) {
+        if let Some(will) = will.filter(|_| !with_will && counts) {
             oracle.will_is_called_off(will);
         }
     }
