@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use colibri_broker::{Durability, QueueFull};
 use colibri_sim::{Action, Message, Plan, Setting, Step, WILLS};
+use colibri_storage::faulty::Fault;
 
 /// The steps of a run, each with the number of turns behind it.
 fn run(seed: u64, shards: usize, steps: &[(Action, usize)]) {
@@ -244,6 +245,28 @@ fn a_disconnect_behind_a_violation_does_not_call_a_will_off() {
             (Action::Misbehave(4, 3), 4),
             (Action::Leave(4, false), 5),
             (Action::Settle, 5),
+        ],
+    );
+}
+
+/// The oracle gave a client that had broken the protocol, and was not read for a moment because the disk failed,
+/// its time while the process was suspended.
+#[test]
+fn a_suspended_process_need_not_close_who_breaks_the_protocol() {
+    run(
+        725_569,
+        2,
+        &[
+            (Action::FailCommit(Fault::FullAfterWriting), 2),
+            (Action::Connect(7, false), 2),
+            (Action::Settle, 0),
+            (Action::Connect(5, true), 3),
+            (Action::FailCommit(Fault::FullAfterWriting), 5),
+            (Action::Read(5, usize::MAX), 4),
+            (Action::Publish(5, Message::new('t', 2, 2)), 5),
+            (Action::Publish(5, Message::new('s', 2, 2)), 56),
+            (Action::Misbehave(5, 0), 1),
+            (Action::Suspend(7_000), 4),
         ],
     );
 }
