@@ -162,7 +162,7 @@ pub enum QueueFull {
     /// The receiver does not get the new message.
     DropNewest,
     /// The receiver is disconnected with Quota exceeded and does not get the new message. One that came back to
-    /// a full queue stays connected until there has been room, and only does not get the new message.
+    /// a queue that was half full stays connected until it has been less, and only does not get the new message.
     Disconnect,
 }
 

@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use colibri_broker::Config;
 use colibri_storage::faulty::{Fault, Faulty};
 
-use crate::client::{Client, PUBLISHED_MAX};
+use crate::client::{Client, PUBLISHED_MAX, RESTS_MAX};
 use crate::disk::Disk;
 use crate::oracle::Oracle;
 use crate::probe;
@@ -20,10 +20,6 @@ use crate::{Coverage, Link, Random, Setting, World, config};
 
 /// How often everybody reads and answers at the end until nothing is left; far more than any run needs.
 const ROUNDS_MAX: usize = 300;
-
-/// For how many milliseconds a client may not be read because the disk fails: 100 for each message that it has
-/// under way, and for some more.
-const RESTS_MAX: u64 = 100 * 50;
 
 /// What a run consists of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -190,7 +186,10 @@ impl Run {
             }
             Action::Settle => self.settle(),
             Action::Pass(millis) => self.pass(millis),
-            Action::Suspend(millis) => world.suspend(millis),
+            Action::Suspend(millis) => {
+                world.suspend(millis);
+                clients.iter_mut().for_each(|client| client.waits_from(world.now()));
+            }
             Action::SetClock(millis) => {
                 world.set_clock(millis);
                 self.clock_was_set = true;
@@ -423,8 +422,7 @@ impl Run {
             self.watch.at_rest(&self.world, &mut self.oracle);
             // Who is refused a message because the disk fails is not read for a moment, for each.
             let patience = if self.disk.has_failed { RESTS_MAX } else { 0 };
-            let is_late = |since: u64| now >= since + patience;
-            for client in self.clients.iter().filter(|client| client.outlaw_since().is_some_and(is_late)) {
+            for client in self.clients.iter().filter(|client| client.is_outlaw_for(patience, now)) {
                 self.oracle
                     .fail(format!("client-{} has broken the protocol and is not closed", client.number));
             }

@@ -15,7 +15,9 @@ impl Shard {
         match self.full_after_expiry(number, may_spill) {
             Some(limit) if !self.make_room(number, limit, delivery.size()) => return,
             Some(_) => {}
-            None if self.config.queue_full == QueueFull::Disconnect => self.note_caught_up(number),
+            None if self.config.queue_full == QueueFull::Disconnect && !self.queue_is_half_full(number) => {
+                self.note_caught_up(number);
+            }
             None => {}
         }
         self.enqueue_here(number, delivery);
@@ -51,8 +53,8 @@ impl Shard {
             QueueFull::DropOldest => self.drop_oldest_for(number, limit, size),
             QueueFull::Disconnect => {
                 self.note_dropped(limit);
-                // A client that comes back to a full queue gets the chance to take what is in it, or it could
-                // never come back while somebody publishes.
+                // A client that comes back to much that waits gets the chance to take it, or it could never come
+                // back while somebody publishes; who gets what it publishes itself is enough.
                 if !self.is_catching_up(number) {
                     self.give_up(number);
                 }
@@ -101,8 +103,10 @@ impl Shard {
             self.note_dropped(limit);
             match dropped {
                 Some(1..) => {}
-                // One that does not count makes way for one that does, but not all of them.
-                Some(0) => return limit == Limit::Session,
+                // One that does not count is older than those that do, and goes first. It leaves no room that a
+                // total knows of, and all of them are not to go for the sake of other sessions.
+                Some(0) if limit == Limit::Session => {}
+                Some(0) => return false,
                 // The new one is what is dropped.
                 None => return false,
             }
@@ -207,10 +211,18 @@ impl Shard {
         messages >= self.config.queued_messages_maximum || bytes >= self.config.queued_bytes_maximum
     }
 
-    /// Whether a session has a full queue, or a part in the queues that are full together.
+    /// Whether the queue of a session has as much room as is taken in it, or less.
+    fn queue_is_half_full(&self, number: u32) -> bool {
+        let Level { messages, bytes } = self.waiting(number);
+        let is_half = |found: usize, maximum: usize| found > 0 && found >= maximum.saturating_sub(found);
+        is_half(messages, self.config.queued_messages_maximum)
+            || is_half(bytes, self.config.queued_bytes_maximum)
+    }
+
+    /// Whether a session has a queue that is half full, or a part in the queues that are full together.
     pub(crate) fn is_backed_up(&self, number: u32) -> bool {
         let waits = self.sessions.get(number).is_some_and(|session| session.backlogged);
-        self.queue_is_full(number) || waits && self.queued.is_any_full()
+        self.queue_is_half_full(number) || waits && self.queued.is_any_full()
     }
 
     /// Which limit leaves no room for a message to a session; `may_spill` says whether the store alone may

@@ -77,7 +77,7 @@ pub(crate) struct Flags {
     pub(crate) busy: bool,
     /// It was refused something because the store takes nothing, and is not read for a moment.
     pub(crate) resting: bool,
-    /// A limit on what waits for it was reached when it came, and it has not had room since.
+    /// Its queue was half full when it came, or a limit of all queues was reached, and has not been less since.
     pub(crate) catching_up: bool,
     /// Retained messages are waiting for it, so that later ones wait behind them, even with QoS 0.
     pub(crate) replaying: bool,

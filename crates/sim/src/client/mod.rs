@@ -19,6 +19,9 @@ use machine::Machine;
 pub(crate) const PUBLISHED_MAX: u16 = 20;
 /// How many more may have to wait in a state machine.
 const WAITING_MAX: u16 = 10;
+/// For how many milliseconds a client may not be read because the disk fails: 100 for each message that it has
+/// under way, and for some more.
+pub(crate) const RESTS_MAX: u64 = 100 * 50;
 /// Bytes of a payload that is stored in a row of its own.
 pub(crate) const LARGE: usize = 3_000;
 
@@ -162,9 +165,14 @@ impl Client {
         self.outgoing.is_empty() && self.withheld.is_empty() && self.unanswered.is_empty()
     }
 
-    /// Since when it has broken the protocol, in milliseconds.
-    pub(crate) const fn outlaw_since(&self) -> Option<u64> {
-        self.outlaw_since
+    /// The broker had no turn until now, so that it could not close the connection of who broke the protocol.
+    pub(crate) fn waits_from(&mut self, now: u64) {
+        self.outlaw_since = self.outlaw_since.map(|_| now);
+    }
+
+    /// Whether it broke the protocol so many milliseconds ago and its connection stands.
+    pub(crate) fn is_outlaw_for(&self, millis: u64, now: u64) -> bool {
+        self.outlaw_since.is_some_and(|since| now >= since + millis)
     }
 
     /// Notes for the coverage what drives it.
@@ -289,9 +297,10 @@ impl Client {
             link.end();
         }
         let will = self.will;
-        let accepted = self.accepted;
+        // Behind what breaks the protocol DISCONNECT is nothing that anybody reads.
+        let counts = self.accepted && self.outlaw_since.is_none();
         self.lose(world, oracle);
-        if let Some(will) = will.filter(|_| !with_will && accepted) {
+        if let Some(will) = will.filter(|_| !with_will && counts) {
             oracle.will_is_called_off(will);
         }
     }

@@ -1,7 +1,10 @@
 //! Every failure that the simulation has found, as the shortest run that showed it.
 
-use colibri_broker::QueueFull;
-use colibri_sim::{Action, Message, Plan, Setting, Step};
+use std::time::Duration;
+
+use colibri_broker::{Durability, QueueFull};
+use colibri_sim::{Action, Message, Plan, Setting, Step, WILLS};
+use colibri_storage::faulty::Fault;
 
 /// The steps of a run, each with the number of turns behind it.
 fn run(seed: u64, shards: usize, steps: &[(Action, usize)]) {
@@ -179,6 +182,91 @@ fn a_client_with_a_full_queue_can_come_back_while_somebody_publishes() {
             (Action::Publish(1, Message { expiry: Some(1), ..Message::new('r', 2, 2) }), 4),
             (Action::Silence(1), 0),
             (Action::Flood(5, 100), 20),
+        ],
+    );
+}
+
+/// A queue was full, and what had waited longest in it was retained messages for a SUBSCRIBE, which do not count.
+/// Each made way for one message that does, so that more waited than may.
+#[test]
+fn retained_messages_that_are_dropped_for_others_do_not_make_a_queue_longer() {
+    let setting = Setting { queue: Some((QueueFull::DropOldest, 3)), ..Setting::PLAIN };
+    for seed in 0..20 {
+        run_with(
+            setting,
+            seed,
+            1,
+            &[
+                (Action::Publish(0, Message::new('r', 0, 1)), 0),
+                (Action::Publish(0, Message::new('r', 1, 1)), 0),
+                (Action::Publish(0, Message::new('r', 2, 1)), 5),
+                (Action::Connect(5, false), 2),
+                (Action::Settle, 1),
+                (Action::Subscribe(5, 3, 2), 5),
+                (Action::Publish(3, Message::new('t', 0, 1)), 5),
+                (Action::Publish(3, Message::new('t', 1, 1)), 5),
+                (Action::Publish(3, Message::new('t', 2, 1)), 5),
+                (Action::Publish(3, Message::new('s', 0, 1)), 5),
+                (Action::Publish(3, Message::new('s', 1, 1)), 5),
+            ],
+        );
+    }
+}
+
+/// A client came back to a queue that was not full. What it sent again filled it, and as it got that itself, it was
+/// disconnected before its answers were through the store; and so each time.
+#[test]
+fn a_client_with_a_queue_that_is_nearly_full_can_come_back_and_send_again() {
+    let queue = Some((QueueFull::Disconnect, 3));
+    let durability = Durability::Periodic(Duration::from_millis(500));
+    run_with(
+        Setting { durability, unsynced: 12, queue, protocol: 209, ..Setting::PLAIN },
+        620_835,
+        1,
+        &[
+            (Action::Publish(0, Message::new('t', 2, 1)), 3),
+            (Action::Publish(0, Message::new('t', 1, 1)), 1),
+            (Action::Publish(2, Message::new('t', 1, 1)), 4),
+            (Action::Kill, 0),
+        ],
+    );
+}
+
+/// The oracle took a will for called off: a client broke the protocol, and DISCONNECT came behind that.
+#[test]
+fn a_disconnect_behind_a_violation_does_not_call_a_will_off() {
+    run_with(
+        Setting { fragment: Some(1), ..Setting::PLAIN },
+        WILLS | 607_092,
+        2,
+        &[
+            (Action::Connect(4, false), 1),
+            (Action::Settle, 1),
+            (Action::Misbehave(4, 3), 4),
+            (Action::Leave(4, false), 5),
+            (Action::Settle, 5),
+        ],
+    );
+}
+
+/// The oracle gave a client that had broken the protocol, and was not read for a moment because the disk failed,
+/// its time while the process was suspended.
+#[test]
+fn a_suspended_process_need_not_close_who_breaks_the_protocol() {
+    run(
+        725_569,
+        2,
+        &[
+            (Action::FailCommit(Fault::FullAfterWriting), 2),
+            (Action::Connect(7, false), 2),
+            (Action::Settle, 0),
+            (Action::Connect(5, true), 3),
+            (Action::FailCommit(Fault::FullAfterWriting), 5),
+            (Action::Read(5, usize::MAX), 4),
+            (Action::Publish(5, Message::new('t', 2, 2)), 5),
+            (Action::Publish(5, Message::new('s', 2, 2)), 56),
+            (Action::Misbehave(5, 0), 1),
+            (Action::Suspend(7_000), 4),
         ],
     );
 }
