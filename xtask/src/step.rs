@@ -2,7 +2,7 @@
 
 use crate::outcome::Outcome;
 use crate::workspace::Workspace;
-use crate::{bench, cargo_tests, clippy, doc, fmt, interop, ledger, mutants, no_std, tidy};
+use crate::{bench, cargo_tests, clippy, doc, durability, fmt, interop, ledger, mutants, no_std, tidy};
 
 /// One step of `cargo xtask test`, each also a command of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,12 +16,13 @@ pub(crate) enum Step {
     Tests,
     Bench,
     Mutants,
+    Durability,
     Interop,
 }
 
 impl Step {
     /// Every step, the cheapest first, so that a small slip is reported before a long build.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Fmt,
         Self::Tidy,
         Self::Ledger,
@@ -31,6 +32,7 @@ impl Step {
         Self::Tests,
         Self::Bench,
         Self::Mutants,
+        Self::Durability,
         Self::Interop,
     ];
 
@@ -46,6 +48,7 @@ impl Step {
             Self::Tests => "tests",
             Self::Bench => "bench",
             Self::Mutants => "mutants",
+            Self::Durability => "durability",
             Self::Interop => "interop",
         }
     }
@@ -62,6 +65,7 @@ impl Step {
             Self::Tests => "cargo test --workspace, documentation examples included",
             Self::Bench => "no scenario of the broker takes 3 % more instructions than recorded",
             Self::Mutants => "defects sown into a copy are caught by the conformance cases; some in `test`",
+            Self::Durability => "the colibri binary killed, without power, on a full disk (tests/durability)",
             Self::Interop => "the colibri binary against other clients (tests/interop)",
         }
     }
@@ -84,6 +88,7 @@ impl Step {
             Self::Tests => cargo_tests::run(workspace),
             Self::Bench => bench::run(workspace, bench::Task::Compare),
             Self::Mutants => mutants::run(workspace, mutants::Choice::Part),
+            Self::Durability => durability::run(workspace),
             Self::Interop => interop::run(workspace, None),
         }
     }
