@@ -9,6 +9,7 @@ import asyncio
 import random
 import time
 
+import raw
 from report import expect, expect_that, shown_code
 
 V3 = ("3.1", "3.1.1")
@@ -377,6 +378,7 @@ async def message_expiry(c):
     away = await c.connect(client_id=client_id, clean=False, session_expiry=LONG_SESSION)
     await away.subscribe(c.topic(), 1)
     await away.disconnect()
+    await raw.until_away(c.port, client_id, LONG_SESSION)
     await publisher.publish(c.topic(), "short", 1, expiry=1)
     await publisher.publish(c.topic(), "long", 1, expiry=100)
     await publisher.publish(c.topic(), "fence", 1)

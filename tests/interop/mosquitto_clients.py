@@ -11,6 +11,7 @@ from pathlib import Path
 
 import obtain
 import programs
+import raw
 from cases import ALL, PAYLOADS, V5, pass_seconds
 from programs import run_well
 from report import expect, expect_that
@@ -58,6 +59,7 @@ class Case:
 
     def __init__(self, programs_by_name, port, version, directory):
         self._programs = programs_by_name
+        self.port = port
         self._common = ["-p", str(port), "-V", programs.VERSION_FLAGS[version]]
         self.version = version
         self.directory = directory
@@ -274,6 +276,7 @@ async def content_type(c):
 async def message_expiry(c):
     session = c.session(f"e{c.token}")
     await c.sub(*session, "-t", c.topic(), "-q", "1", "-E")
+    await raw.until_away(c.port, f"e{c.token}", 300)
     expiry = ["-q", "1", "-D", "publish", "message-expiry-interval"]
     await c.pub(c.topic(), "short", *expiry, "1")
     await c.pub(c.topic(), "long", *expiry, "100")

@@ -99,9 +99,11 @@ def packet(first, *parts):
             return bytes.fromhex(first) + length + body
 
 
-def connect(version, client_id, clean=True):
+def connect(version, client_id, clean=True, session_expiry=None):
     """CONNECT with a keep-alive of 60 s; `version` is `3.1.1` or `5.0`."""
     level, properties = ("05", "00") if version == "5.0" else ("04", "")
+    if session_expiry is not None:
+        properties = f"0511{session_expiry:08x}"
     flags = "02" if clean else "00"
     return packet("10", text("MQTT"), level, flags, "003c", properties, text(client_id))
 
@@ -114,3 +116,19 @@ async def open_connected(port, version, client_id, **arguments):
     if (first, body[:2]) != (0x20, b"\0\0"):
         raise Mismatch("CONNACK 00 00", bytes([first]).hex() + " " + body.hex(" "))
     return connection
+
+
+async def until_away(port, client_id, session_expiry):
+    """Returns once the broker knows that the client of this 5.0 session is gone.
+
+    A client that has sent DISCONNECT does not know when the broker reads it: what another
+    connection sends meanwhile may still be sent to it. This takes the session over, leaves, and
+    waits for the broker to close.
+    """
+    async with await Connection.open(port) as connection:
+        await connection.send(connect("5.0", client_id, False, session_expiry))
+        first, body = await connection.packet()
+        if (first, body[:2]) != (0x20, b"\1\0"):
+            raise Mismatch("CONNACK 01 00", bytes([first]).hex() + " " + body.hex(" "))
+        await connection.send("e000")
+        await connection.until_closed()

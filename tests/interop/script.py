@@ -235,7 +235,7 @@ class Case:
 
     def __init__(self, adapter, start_adapter, port, version):
         self._start_adapter = start_adapter
-        self._port = port
+        self.port = port
         self._own_adapters = []
         self._peers = []
         # Unique to this run of the case, and short enough for the 23 bytes of a 3.1 client id.
@@ -264,7 +264,7 @@ class Case:
         peer = Peer(adapter or self.adapter)
         self._peers.append(peer)
         await peer.connect(
-            port=self._port,
+            port=self.port,
             version=self.version,
             client_id=self.new_id() if client_id is None else client_id,
             clean=clean,

@@ -44,15 +44,17 @@ pub fn connect(peer: Peer, command: &Value) -> Client {
 }
 
 async fn poll(mut events: EventLoop, peer: Peer, withheld: Option<Withheld>) {
+    let mut left = false;
     loop {
         match events.poll().await {
             Ok(Event::Incoming(incoming)) => on_incoming(&peer, incoming, withheld.as_ref()),
             Ok(Event::Outgoing(Outgoing::Publish(id))) => peer.on_sent(Kind::Publish, id),
             Ok(Event::Outgoing(Outgoing::Subscribe(id))) => peer.on_sent(Kind::Subscribe, id),
             Ok(Event::Outgoing(Outgoing::Unsubscribe(id))) => peer.on_sent(Kind::Unsubscribe, id),
-            // Polling on would connect again.
-            Ok(Event::Outgoing(Outgoing::Disconnect)) => return peer.on_closed(None, "closed"),
+            // Polling on until the broker closes; polling past that would connect again.
+            Ok(Event::Outgoing(Outgoing::Disconnect)) => left = true,
             Ok(Event::Outgoing(_)) => {}
+            Err(_) if left => return peer.on_closed(None, "closed"),
             Err(error) => return peer.on_closed(None, &error.to_string()),
         }
     }
