@@ -74,7 +74,7 @@ impl<M: Kept> Connection<M> {
             version: Version::V3_1_1,
             limits,
             peer: PeerLimits::default(),
-            keep_alive: KeepAlive::new(0, now),
+            keep_alive: KeepAlive::new(Role::Server, 0, now),
             receive_quota: Quota::new(limits.receive_maximum.get()),
             send_quota: Quota::new(u16::MAX),
             incoming_aliases: IncomingAliases::default(),
@@ -110,7 +110,7 @@ impl<M: Kept> Connection<M> {
         connection.role = Role::Client;
         connection.state = State::AwaitingConnack;
         connection.version = connect.version;
-        connection.keep_alive = KeepAlive::new(connect.keep_alive, now);
+        connection.keep_alive = KeepAlive::new(Role::Client, connect.keep_alive, now);
         connection.session_may_outlive = connect.properties.session_expiry_interval().unwrap_or(0) > 0;
         // Before 5.0 properties are left out of CONNECT.
         let method = connect.properties.authentication_method();
@@ -196,7 +196,7 @@ impl<M: Kept> Connection<M> {
         if self.state != State::Open {
             return Ok(());
         }
-        match self.keep_alive.due(self.role, now) {
+        match self.keep_alive.due(now) {
             Due::Later(_) => Ok(()),
             Due::Ping => {
                 Pingreq.encode(out);
@@ -214,7 +214,7 @@ impl<M: Kept> Connection<M> {
         if self.state != State::Open {
             return None;
         }
-        match self.keep_alive.due(self.role, now) {
+        match self.keep_alive.due(now) {
             Due::Later(when) => when,
             Due::Ping | Due::GiveUp => Some(now),
         }

@@ -7,11 +7,16 @@ use crate::{Role, Time};
 /// Watches the silence of one connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct KeepAlive {
+    /// When the peer of a server was last heard, or when a client last sent something: what the silence is
+    /// counted from. The other is nobody's concern.
+    since: Time,
+    /// When the last PINGREQ was sent; means something while `pinged`.
+    ping_sent: Time,
     /// Seconds; 0 turns the watch off.
     interval: u16,
-    last_received: Time,
-    last_sent: Time,
-    ping_sent: Option<Time>,
+    /// Whether a PINGREQ waits for its PINGRESP.
+    pinged: bool,
+    role: Role,
 }
 
 /// What the silence calls for.
@@ -26,8 +31,8 @@ pub(crate) enum Due {
 }
 
 impl KeepAlive {
-    pub(crate) const fn new(interval: u16, now: Time) -> Self {
-        Self { interval, last_received: now, last_sent: now, ping_sent: None }
+    pub(crate) const fn new(role: Role, interval: u16, now: Time) -> Self {
+        Self { since: now, ping_sent: now, interval, pinged: false, role }
     }
 
     /// Another interval, for the silence that has already begun.
@@ -35,40 +40,49 @@ impl KeepAlive {
         self.interval = interval;
     }
 
+    #[inline]
     pub(crate) const fn received(&mut self, now: Time) {
-        self.last_received = now;
+        if matches!(self.role, Role::Server) {
+            self.since = now;
+        }
     }
 
+    #[inline]
     pub(crate) const fn sent(&mut self, now: Time) {
-        self.last_sent = now;
+        if matches!(self.role, Role::Client) {
+            self.since = now;
+        }
     }
 
     pub(crate) const fn pinged(&mut self, now: Time) {
-        self.ping_sent = Some(now);
+        self.ping_sent = now;
+        self.pinged = true;
     }
 
     pub(crate) const fn ponged(&mut self) {
-        self.ping_sent = None;
+        self.pinged = false;
     }
 
-    pub(crate) fn due(&self, role: Role, now: Time) -> Due {
+    pub(crate) fn due(&self, now: Time) -> Due {
         if self.interval == 0 {
             return Due::Later(None);
         }
         let interval = Duration::from_secs(u64::from(self.interval));
-        match role {
+        match self.role {
             // [v5 MQTT-3.1.2-22] [v3.1.1 MQTT-3.1.2-24]
             Role::Server => {
-                let deadline = self.last_received + interval + interval / 2;
+                let deadline = self.since + interval + interval / 2;
                 if now >= deadline { Due::GiveUp } else { Due::Later(Some(deadline)) }
             }
             // [v5 MQTT-3.1.2-20] [v3.1.1 MQTT-3.1.2-23]
-            Role::Client => match self.ping_sent {
-                Some(sent) if now >= sent + interval => Due::GiveUp,
-                Some(sent) => Due::Later(Some(sent + interval)),
-                None if now >= self.last_sent + interval => Due::Ping,
-                None => Due::Later(Some(self.last_sent + interval)),
-            },
+            Role::Client if self.pinged => {
+                let deadline = self.ping_sent + interval;
+                if now >= deadline { Due::GiveUp } else { Due::Later(Some(deadline)) }
+            }
+            Role::Client => {
+                let deadline = self.since + interval;
+                if now >= deadline { Due::Ping } else { Due::Later(Some(deadline)) }
+            }
         }
     }
 }

@@ -231,7 +231,7 @@ impl Shard {
     /// Keeps a message whose topic belongs to this shard.
     pub(crate) fn retain(&mut self, message: Arc<Message>, from: u8, number: u64) {
         if let Some(expires) = message.expires {
-            self.timers.set(expires, Timer::RetainedExpiry { topic: message.topic.clone() });
+            self.timers.set(expires, Timer::RetainedExpiry { topic: Box::new(message.topic.clone()) });
         }
         self.record_retained(&message);
         self.retained.apply(message, from, number);

@@ -195,7 +195,7 @@ impl Shard {
 
     fn restore_retained(&mut self, message: Arc<Message>) {
         if let Some(expires) = message.expires {
-            self.timers.set(expires, Timer::RetainedExpiry { topic: message.topic.clone() });
+            self.timers.set(expires, Timer::RetainedExpiry { topic: Box::new(message.topic.clone()) });
         }
         self.retained.restore(message, self.number);
         self.links.set_retained_bytes(self.retained.bytes());

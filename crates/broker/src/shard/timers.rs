@@ -28,7 +28,7 @@ pub(crate) enum Timer {
     /// When the will of an absent client is to be published.
     WillDelay { session: u32, stay: u32 },
     /// When a retained message is no longer worth keeping.
-    RetainedExpiry { topic: OwnedTopicName },
+    RetainedExpiry { topic: Box<OwnedTopicName> },
     /// When a client is read again that was refused something because the store takes nothing.
     Rest { connection: u32, birth: u32 },
     /// When a listener is tried again from which no connection could be accepted.

@@ -21,7 +21,7 @@ impl<M: Kept> Connection<M> {
         self.version = connect.version;
         self.peer = PeerLimits::from_connect(&connect);
         // [v5 MQTT-3.2.2-22]
-        self.keep_alive = KeepAlive::new(connect.keep_alive, now);
+        self.keep_alive = KeepAlive::new(self.role, connect.keep_alive, now);
         self.session_may_outlive = connect.properties.session_expiry_interval().unwrap_or(0) > 0;
         self.authentication = Authentication::begun(connect.properties.authentication_method(), self.role);
         Ok(Event::Connect(connect))
