@@ -100,6 +100,7 @@ mod closing;
 mod connection;
 mod error;
 mod event;
+mod exchanges;
 mod flow;
 mod incoming;
 mod keep_alive;

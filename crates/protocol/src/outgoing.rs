@@ -18,54 +18,32 @@ use alloc::vec::Vec;
 use colibri_codec::PacketId;
 
 use crate::Kept;
+use crate::exchanges::{Exchange, Exchanges, Mark};
 use crate::incoming::PacketIdSet;
 use crate::packet_id::{self, Counter, distance};
 use crate::waiting::Waiting;
 
+pub(crate) use crate::exchanges::Stage;
+
 /// How far the newest identifier may be from that of the oldest exchange in the queue before the oldest
 /// is moved aside. Half of the circle, so that "older" and "newer" keep their meaning.
 const SPAN_MAX: u16 = packet_id::COUNT / 2;
-
-/// What an exchange waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stage {
-    AwaitingPuback,
-    AwaitingPubrec,
-    /// The order says which PUBREC came first. [v5 MQTT-4.6.0-4] [v3.1.1 MQTT-4.6.0-4]
-    AwaitingPubcomp {
-        order: u32,
-    },
-    AwaitingSuback,
-    AwaitingUnsuback,
-    Done,
-}
-
-/// One exchange.
-#[derive(Clone, Debug)]
-pub(crate) struct Exchange<M> {
-    pub(crate) id: PacketId,
-    pub(crate) stage: Stage,
-    /// Whether its PUBLISH has to be sent again on this connection before anything new is.
-    pub(crate) resend: bool,
-    /// What is needed to send it again; `None` in a session that ends with its connection.
-    pub(crate) kept: Option<M>,
-}
 
 /// The sender's half of a session.
 #[derive(Clone, Debug)]
 pub(crate) struct Outgoing<M> {
     counter: Counter,
     /// In the order of sending, which is that of the identifiers. The first is never `Done`.
-    queue: VecDeque<Exchange<M>>,
+    queue: Exchanges<M>,
     /// How many in the queue are `Done`.
-    done: usize,
+    done: u32,
     /// Older than all in the queue; nearly always there is none.
     aside: Option<Box<Aside<M>>>,
     /// How many exchanges are marked `resend`.
-    resends: usize,
+    resends: u32,
     /// How many of the oldest exchanges are known not to be marked `resend`, so that sending thousands
     /// again looks at each of them once.
-    settled: usize,
+    settled: u32,
     /// How many PUBRECs have come.
     pubrecs: u32,
     /// Messages that no identifier or quota was free for, oldest first.
@@ -89,7 +67,7 @@ impl<M> Default for Outgoing<M> {
     fn default() -> Self {
         Self {
             counter: Counter::default(),
-            queue: VecDeque::new(),
+            queue: Exchanges::default(),
             done: 0,
             aside: None,
             resends: 0,
@@ -107,18 +85,18 @@ impl<M> Outgoing<M> {
     #[inline]
     pub(crate) fn begin(&mut self, stage: Stage, kept: Option<M>) -> Option<PacketId> {
         let mut id = self.counter.take();
-        let is_far = self.queue.front().is_some_and(|oldest| distance(oldest.id, id) > SPAN_MAX);
+        let is_far = self.queue.marks().front().is_some_and(|oldest| distance(oldest.id, id) > SPAN_MAX);
         if is_far || self.aside.is_some() {
             id = self.find_free(id)?;
         }
-        self.queue.push_back(Exchange { id, stage, resend: false, kept });
+        self.queue.push(Mark::new(id, stage), kept);
         Some(id)
     }
 
     /// The first identifier from this one on that is not in use; `None` if all 65,535 are.
     #[cold]
     fn find_free(&mut self, mut id: PacketId) -> Option<PacketId> {
-        if self.queue.len() - self.done + self.aside_length() >= usize::from(packet_id::COUNT) {
+        if self.queue_length() + self.aside_length() >= usize::from(packet_id::COUNT) {
             return None;
         }
         // What is moved aside step by step is never in the way of a new identifier in the queue.
@@ -139,14 +117,36 @@ impl<M> Outgoing<M> {
         if let Stage::AwaitingPubcomp { order } = stage {
             self.pubrecs = self.pubrecs.max(order.wrapping_add(1));
         }
-        self.queue.push_back(Exchange { id, stage, resend: false, kept: Some(kept) });
+        self.queue.push(Mark::new(id, stage), Some(kept));
         self.counter = Counter::after(id);
     }
 
-    /// The open exchange under an identifier.
-    pub(crate) fn find(&mut self, id: PacketId) -> Option<&mut Exchange<M>> {
+    /// How far the open exchange under an identifier has come.
+    pub(crate) fn find(&mut self, id: PacketId) -> Option<&mut Mark> {
         let place = self.place(id)?;
-        self.at(place).filter(|exchange| exchange.stage != Stage::Done)
+        self.at(place).filter(|mark| mark.is_open())
+    }
+
+    /// What is kept of the open exchange under an identifier.
+    pub(crate) fn kept(&self, id: PacketId) -> Option<&M> {
+        match self.place(id)? {
+            Place::Aside(index) => self.aside.as_ref()?.exchanges.get(index)?.kept.as_ref(),
+            Place::Queue(index) => self.queue.kept(index),
+        }
+    }
+
+    /// Keeps a message for an exchange that was begun without it.
+    pub(crate) fn keep(&mut self, id: PacketId, message: M) {
+        match self.place(id) {
+            Some(Place::Aside(index)) => {
+                let exchange = self.aside.as_mut().and_then(|aside| aside.exchanges.get_mut(index));
+                if let Some(exchange) = exchange {
+                    exchange.kept = Some(message);
+                }
+            }
+            Some(Place::Queue(index)) => self.queue.keep(index, message),
+            None => {}
+        }
     }
 
     /// Ends the exchange under an identifier and hands back what was kept.
@@ -160,7 +160,7 @@ impl<M> Outgoing<M> {
     /// whether it was marked `resend`, `None` if there is no such exchange.
     #[inline]
     pub(crate) fn end_if(&mut self, id: PacketId, is_awaited: impl FnOnce(Stage) -> bool) -> Option<bool> {
-        let oldest = self.queue.front().filter(|oldest| oldest.id == id);
+        let oldest = self.queue.marks().front().filter(|oldest| oldest.id == id);
         if let Some(oldest) = oldest
             && self.done + self.settled + self.resends == 0
         {
@@ -168,12 +168,12 @@ impl<M> Outgoing<M> {
             if !is_awaited(oldest.stage) {
                 return None;
             }
-            self.queue.pop_front();
+            self.queue.drop_first();
             return Some(false);
         }
         let place = self.place(id)?;
         let stage = self.at(place)?.stage;
-        if is_awaited(stage) { Some(self.finish_at(place)?.resend) } else { None }
+        if is_awaited(stage) { Some(self.finish_at(place)?.mark.resend) } else { None }
     }
 
     fn finish_at(&mut self, place: Place) -> Option<Exchange<M>> {
@@ -181,34 +181,29 @@ impl<M> Outgoing<M> {
             Place::Aside(index) => {
                 let aside = self.aside.as_mut()?;
                 let exchange = aside.exchanges.remove(index)?;
-                aside.ids.remove(exchange.id);
+                aside.ids.remove(exchange.mark.id);
                 if aside.exchanges.is_empty() {
                     self.aside = None;
                 }
                 self.settled = self.settled.saturating_sub(1);
-                self.resends -= usize::from(exchange.resend);
+                self.resends -= u32::from(exchange.mark.resend);
                 Some(exchange)
             }
             Place::Queue(0) => {
-                let exchange = self.queue.pop_front()?;
+                let exchange = self.queue.pop()?;
                 self.settled = self.settled.saturating_sub(1);
-                self.resends -= usize::from(exchange.resend);
+                self.resends -= u32::from(exchange.mark.resend);
                 self.drop_done();
                 Some(exchange)
             }
             Place::Queue(index) => {
-                let exchange = self.queue.get_mut(index).filter(|exchange| exchange.stage != Stage::Done)?;
-                let ended = Exchange {
-                    id: exchange.id,
-                    stage: exchange.stage,
-                    resend: exchange.resend,
-                    kept: exchange.kept.take(),
-                };
-                exchange.stage = Stage::Done;
-                exchange.resend = false;
+                let mark = self.queue.mark_mut(index).filter(|mark| mark.is_open())?;
+                let ended = *mark;
+                mark.stage = Stage::Done;
+                mark.resend = false;
                 self.done += 1;
-                self.resends -= usize::from(ended.resend);
-                Some(ended)
+                self.resends -= u32::from(ended.resend);
+                Some(Exchange { mark: ended, kept: self.queue.take_kept(index) })
             }
         }
     }
@@ -222,7 +217,7 @@ impl<M> Outgoing<M> {
             Stage::AwaitingPubrec => {
                 exchange.stage = Stage::AwaitingPubcomp { order };
                 let resend = core::mem::take(&mut exchange.resend);
-                self.resends -= usize::from(resend);
+                self.resends -= u32::from(resend);
                 self.pubrecs = self.pubrecs.wrapping_add(1);
                 true
             }
@@ -252,29 +247,26 @@ impl<M> Outgoing<M> {
         let mut releases = Vec::new();
         self.resends = 0;
         let aside = self.aside.iter_mut().flat_map(|aside| aside.exchanges.iter_mut());
-        for exchange in aside.chain(self.queue.iter_mut()) {
-            exchange.resend = false;
-            match exchange.stage {
+        for mark in aside.map(|exchange| &mut exchange.mark).chain(self.queue.marks_mut()) {
+            mark.resend = false;
+            match mark.stage {
                 Stage::AwaitingPuback | Stage::AwaitingPubrec => {
-                    exchange.resend = true;
+                    mark.resend = true;
                     self.resends += 1;
                 }
-                Stage::AwaitingPubcomp { order } => releases.push((order, exchange.id)),
-                Stage::AwaitingSuback | Stage::AwaitingUnsuback => exchange.stage = Stage::Done,
+                Stage::AwaitingPubcomp { order } => releases.push((order, mark.id)),
+                Stage::AwaitingSuback | Stage::AwaitingUnsuback => mark.stage = Stage::Done,
                 Stage::Done => {}
             }
         }
         if let Some(aside) = &mut self.aside {
             let Aside { exchanges, ids } = aside.as_mut();
-            exchanges.retain(|exchange| {
-                let open = exchange.stage != Stage::Done;
-                open || !ids.remove(exchange.id)
-            });
+            exchanges.retain(|exchange| exchange.mark.is_open() || !ids.remove(exchange.mark.id));
             if exchanges.is_empty() {
                 self.aside = None;
             }
         }
-        self.done = self.queue.iter().filter(|exchange| exchange.stage == Stage::Done).count();
+        self.done = count(self.queue.marks().iter().filter(|mark| !mark.is_open()));
         self.drop_done();
         self.settled = 0;
         self.settle();
@@ -287,28 +279,29 @@ impl<M> Outgoing<M> {
         self.resends > 0
     }
 
-    /// The oldest exchange whose PUBLISH has to be sent again.
+    /// The oldest exchange whose PUBLISH has to be sent again, and what is kept of it.
     // [v5 MQTT-4.6.0-1] [v3.1.1 MQTT-4.6.0-1]
-    pub(crate) fn next_resend(&self) -> Option<&Exchange<M>> {
+    pub(crate) fn next_resend(&self) -> Option<(&Mark, Option<&M>)> {
         if self.resends == 0 {
             return None;
         }
-        self.all().skip(self.settled).find(|exchange| exchange.resend)
+        self.all().skip(self.settled as usize).find(|(mark, _)| mark.resend)
     }
 
     /// Notes that the PUBLISH of an exchange has been sent again.
     pub(crate) fn resent(&mut self, id: PacketId) {
-        let next = match self.settled.checked_sub(self.aside_length()) {
-            Some(index) => self.queue.get_mut(index),
-            None => self.at(Place::Aside(self.settled)),
+        let settled = self.settled as usize;
+        let next = match settled.checked_sub(self.aside_length()) {
+            Some(index) => self.queue.mark_mut(index),
+            None => self.at(Place::Aside(settled)),
         };
         // Nearly always it is the oldest that was left.
-        let exchange = match next {
-            Some(exchange) if exchange.id == id => Some(exchange),
+        let mark = match next {
+            Some(mark) if mark.id == id => Some(mark),
             Some(_) | None => self.find(id),
         };
-        if let Some(exchange) = exchange
-            && core::mem::take(&mut exchange.resend)
+        if let Some(mark) = mark
+            && core::mem::take(&mut mark.resend)
         {
             self.resends -= 1;
         }
@@ -317,14 +310,14 @@ impl<M> Outgoing<M> {
 
     /// How many exchanges are open.
     pub(crate) fn open(&self) -> usize {
-        let open = self.queue.len() - self.done + self.aside_length();
+        let open = self.queue_length() + self.aside_length();
         debug_assert_eq!(open, self.exchanges().count());
         open
     }
 
-    /// All open exchanges in the order of sending.
-    pub(crate) fn exchanges(&self) -> impl Iterator<Item = &Exchange<M>> {
-        self.all().filter(|exchange| exchange.stage != Stage::Done)
+    /// All open exchanges in the order of sending, with what is kept of each.
+    pub(crate) fn exchanges(&self) -> impl Iterator<Item = (&Mark, Option<&M>)> {
+        self.all().filter(|(mark, _)| mark.is_open())
     }
 
     /// Takes every message out that may not have arrived, in the order of sending: first what was under
@@ -337,8 +330,8 @@ impl<M> Outgoing<M> {
         self.settled = 0;
         self.done = 0;
         let aside = self.aside.take().into_iter().flat_map(|aside| aside.exchanges);
-        let begun = aside.chain(self.queue.drain(..)).filter_map(|exchange| {
-            let arrived = matches!(exchange.stage, Stage::AwaitingPubcomp { .. });
+        let begun = aside.chain(self.queue.drain()).filter_map(|exchange| {
+            let arrived = matches!(exchange.mark.stage, Stage::AwaitingPubcomp { .. });
             exchange.kept.filter(|_| !arrived)
         });
         begun.chain(self.waiting.drain())
@@ -346,38 +339,47 @@ impl<M> Outgoing<M> {
 
     /// Gives memory back that is empty.
     pub(crate) fn give_back(&mut self) {
-        self.queue.shrink_to_fit();
+        self.queue.give_back();
     }
 
-    fn at(&mut self, place: Place) -> Option<&mut Exchange<M>> {
+    fn at(&mut self, place: Place) -> Option<&mut Mark> {
         match place {
-            Place::Aside(index) => self.aside.as_mut()?.exchanges.get_mut(index),
-            Place::Queue(index) => self.queue.get_mut(index),
+            Place::Aside(index) => {
+                self.aside.as_mut()?.exchanges.get_mut(index).map(|exchange| &mut exchange.mark)
+            }
+            Place::Queue(index) => self.queue.mark_mut(index),
         }
     }
 
     #[inline]
     fn place(&self, id: PacketId) -> Option<Place> {
-        if let Some(first) = self.queue.front() {
+        let marks = self.queue.marks();
+        if let Some(first) = marks.front() {
             // Nearly always each identifier follows the one before it, and the distance is the place.
             let steps = usize::from(distance(first.id, id));
-            if self.queue.get(steps).is_some_and(|exchange| exchange.id == id) {
+            if marks.get(steps).is_some_and(|mark| mark.id == id) {
                 return Some(Place::Queue(steps));
             }
-            let key = |exchange: &Exchange<M>| usize::from(distance(first.id, exchange.id));
-            if let Ok(index) = self.queue.binary_search_by_key(&steps, key) {
+            let key = |mark: &Mark| usize::from(distance(first.id, mark.id));
+            if let Ok(index) = marks.binary_search_by_key(&steps, key) {
                 return Some(Place::Queue(index));
             }
         }
         if !self.is_aside(id) {
             return None;
         }
-        self.aside.as_ref()?.exchanges.iter().position(|exchange| exchange.id == id).map(Place::Aside)
+        self.aside.as_ref()?.exchanges.iter().position(|exchange| exchange.mark.id == id).map(Place::Aside)
     }
 
     /// All exchanges in the order of sending, `Done` ones too.
-    fn all(&self) -> impl Iterator<Item = &Exchange<M>> {
-        self.aside.iter().flat_map(|aside| aside.exchanges.iter()).chain(self.queue.iter())
+    fn all(&self) -> impl Iterator<Item = (&Mark, Option<&M>)> {
+        let aside = self.aside.iter().flat_map(|aside| aside.exchanges.iter());
+        aside.map(|exchange| (&exchange.mark, exchange.kept.as_ref())).chain(self.queue.iter())
+    }
+
+    /// How many in the queue are open.
+    fn queue_length(&self) -> usize {
+        self.queue.marks().len() - self.done as usize
     }
 
     fn aside_length(&self) -> usize {
@@ -389,27 +391,32 @@ impl<M> Outgoing<M> {
     }
 
     fn settle(&mut self) {
-        let marks = self.all().skip(self.settled);
-        self.settled += marks.take_while(|exchange| !exchange.resend).count();
+        let marks = self.all().skip(self.settled as usize);
+        self.settled += count(marks.take_while(|(mark, _)| !mark.resend));
     }
 
     fn drop_done(&mut self) {
-        while self.queue.front().is_some_and(|exchange| exchange.stage == Stage::Done) {
-            self.queue.pop_front();
+        while self.queue.marks().front().is_some_and(|mark| !mark.is_open()) {
+            self.queue.drop_first();
             self.done -= 1;
             self.settled = self.settled.saturating_sub(1);
         }
     }
 
     fn move_old_aside(&mut self, newest: PacketId) {
-        while self.queue.front().is_some_and(|exchange| distance(exchange.id, newest) > SPAN_MAX) {
-            let Some(oldest) = self.queue.pop_front() else { return };
+        while self.queue.marks().front().is_some_and(|mark| distance(mark.id, newest) > SPAN_MAX) {
+            let Some(oldest) = self.queue.pop() else { return };
             let aside = self.aside.get_or_insert_default();
-            aside.ids.insert(oldest.id);
+            aside.ids.insert(oldest.mark.id);
             aside.exchanges.push_back(oldest);
             self.drop_done();
         }
     }
+}
+
+/// How many there are; never more than identifiers and what stands between them.
+fn count(exchanges: impl Iterator) -> u32 {
+    u32::try_from(exchanges.count()).unwrap_or(u32::MAX)
 }
 
 #[derive(Clone, Copy)]

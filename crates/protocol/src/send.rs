@@ -221,9 +221,7 @@ impl<M: Kept> Connection<M> {
         match sent {
             Sent::Written(Some(id)) => {
                 watch(Pumped::Begun(&message, id));
-                if let Some(exchange) = self.session.outgoing.find(id) {
-                    exchange.kept = Some(message);
-                }
+                self.session.outgoing.keep(id, message);
             }
             Sent::Written(None) => {}
             Sent::Wait => self.session.outgoing.waiting.push_front(message),
@@ -311,7 +309,7 @@ impl<M: Kept> Connection<M> {
     /// Ends an exchange: gives its quota back, if it took any on this connection, and what was kept.
     pub(crate) fn finish_exchange(&mut self, id: PacketId) -> Option<M> {
         let exchange = self.session.outgoing.finish(id)?;
-        if !exchange.resend {
+        if !exchange.mark.resend {
             self.send_quota.give_back();
         }
         exchange.kept
@@ -322,11 +320,11 @@ impl<M: Kept> Connection<M> {
         if self.send_quota.is_used_up() {
             return false;
         }
-        let Some(exchange) = self.session.outgoing.next_resend() else { return false };
-        let id = exchange.id;
-        let qos = if exchange.stage == Stage::AwaitingPubrec { QoS::ExactlyOnce } else { QoS::AtLeastOnce };
+        let Some((mark, kept)) = self.session.outgoing.next_resend() else { return false };
+        let id = mark.id;
+        let qos = if mark.stage == Stage::AwaitingPubrec { QoS::ExactlyOnce } else { QoS::AtLeastOnce };
         // Where nothing was kept nothing can be sent, and nobody is told.
-        let sent = exchange.kept.as_ref().map_or(Sent::TooLarge, |kept| {
+        let sent = kept.map_or(Sent::TooLarge, |kept| {
             self.write_again(&kept.publication(), delivery(qos, id), now, out)
         });
         if let Sent::Written(_) = sent {

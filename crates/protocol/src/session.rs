@@ -112,9 +112,8 @@ impl<M> Session<M> {
 
     /// The message under way with an identifier, and how far it has come.
     pub fn message(&mut self, id: PacketId) -> Option<(&M, Progress)> {
-        let exchange = self.outgoing.find(id)?;
-        let progress = progress(exchange.stage, id)?;
-        Some((exchange.kept.as_ref()?, progress))
+        let stage = self.outgoing.find(id)?.stage;
+        Some((self.outgoing.kept(id)?, progress(stage, id)?))
     }
 
     /// Which of the messages of this session that were taken over with QoS 2 the one under this identifier
@@ -163,7 +162,7 @@ impl<M> Session<M> {
         let begun = self
             .outgoing
             .exchanges()
-            .filter_map(|exchange| Some((exchange.kept.as_ref()?, progress(exchange.stage, exchange.id)?)));
+            .filter_map(|(mark, kept)| Some((kept?, progress(mark.stage, mark.id)?)));
         begun.chain(self.outgoing.waiting.iter().map(|message| (message, Progress::Waiting)))
     }
 
