@@ -226,6 +226,11 @@ impl Report {
         self.measured.map_or(0.0, |measured| per_second(measured.received, measured.seconds))
     }
 
+    /// Messages acknowledged per second of the measurement.
+    pub fn acknowledged_per_second(&self) -> f64 {
+        self.measured.map_or(0.0, |measured| per_second(measured.acknowledged, measured.seconds))
+    }
+
     /// Connections accepted per second while they were opened.
     pub fn connects_per_second(&self) -> f64 {
         per_second(self.counters.connected, self.connect_seconds)
