@@ -186,13 +186,15 @@ impl<'a> Watch<'a> {
         self.tally.measured_until.store(until, Ordering::Release);
         self.tally.enter(Phase::Publishing);
         self.phase = "warming up";
+        // Without a warm-up the first messages count, which may have left before somebody looks again.
+        let idle = Look { at: from, ..self.look() };
         self.wait(threads, |look, _| look.at >= from);
-        let first = self.look();
+        let first = if self.plan.warm_up.is_zero() { idle } else { self.look() };
         self.phase = "measuring";
         let messages = self.plan.messages.unwrap_or(u64::MAX);
         let patience = nanos(self.plan.drain);
         let limited = self.plan.messages.is_some();
-        let due = self.plan.rate.map_or(0, |rate| Schedule::new(start, rate).due_by(until)).min(messages);
+        let due = self.plan.rate.map_or(0, |rate| Schedule::new(start, rate).due_before(until)).min(messages);
         self.wait(threads, |look, quiet| {
             let gone = look.counters.dropped >= look.counters.ready;
             // What became due at the last moment is not to go unsent for that.

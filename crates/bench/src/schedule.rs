@@ -32,13 +32,13 @@ impl Schedule {
         self.due(sequence.saturating_mul(u64::from(streams)).saturating_add(u64::from(stream)))
     }
 
-    /// How many events are due by `now`.
-    pub fn due_by(&self, now: u64) -> u64 {
-        let Some(after) = now.checked_sub(self.start) else { return 0 };
+    /// How many events are due before a time.
+    pub fn due_before(&self, end: u64) -> u64 {
+        let Some(after) = end.checked_sub(self.start) else { return 0 };
         let count = u128::from(after) * u128::from(self.millihertz) / NANOS_TIMES_MILLI;
         let mut count = u64::try_from(count).unwrap_or(u64::MAX);
         // Division has rounded both ways.
-        while self.due(count) <= now && count < u64::MAX {
+        while self.due(count) < end && count < u64::MAX {
             count += 1;
         }
         count
@@ -67,9 +67,16 @@ mod tests {
         let schedule = Schedule::new(100, 7_000);
         for number in 0..1000 {
             let due = schedule.due(number);
-            assert_eq!((schedule.due_by(due - 1), schedule.due_by(due)), (number, number + 1));
+            assert_eq!((schedule.due_before(due), schedule.due_before(due + 1)), (number, number + 1));
         }
-        assert_eq!(schedule.due_by(99), 0);
+        assert_eq!(schedule.due_before(99), 0);
+    }
+
+    /// A run waits for all that is due before its end, and not for what is due at its end, which nobody sends.
+    #[test]
+    fn of_a_thousand_per_second_three_thousand_are_due_before_three_seconds_are_over() {
+        let schedule = Schedule::new(5, 1_000_000);
+        assert_eq!(schedule.due_before(5 + 3_000 * MILLISECOND), 3000);
     }
 
     #[test]

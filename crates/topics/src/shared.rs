@@ -108,6 +108,18 @@ impl<K: Copy + Eq + Hash, V: Copy> SharedGroup<K, V> {
         None
     }
 
+    /// Whose turn it is, for [`return_to`](Self::return_to).
+    #[must_use]
+    pub const fn turn(&self) -> usize {
+        self.turn.get()
+    }
+
+    /// Makes it the turn again of whose it was then. For who has chosen for several messages and sends only some
+    /// of them so; members may not have come or gone in between.
+    pub fn return_to(&self, turn: usize) {
+        self.turn.set(turn);
+    }
+
     pub(crate) fn get(&self, state: &FixedState, key: K) -> Option<&V> {
         self.members.get(state, key)
     }

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use colibri_codec::{Alike, OwnedTopicName, PacketId, Properties, QoS, Version};
 use colibri_protocol::{Connection, EncodedRun, Publication, RunPacket, Time};
 
-use super::shared::Chosen;
+use super::shared::Ahead;
 use super::{Route, Target};
+use crate::config::QueueFull;
 use crate::message::{Delivery, Inbound, Wire};
 use crate::shard::connections::Client;
 use crate::shard::inbox::Operation;
@@ -34,7 +35,7 @@ pub(crate) struct Run {
     /// Receivers that get messages on their own, by their place in the route, and from which message on.
     singly: Vec<(usize, usize)>,
     /// For each shared group of the route, a member for each of the messages.
-    chosen: Vec<Chosen>,
+    chosen: Vec<Ahead>,
     /// The messages in other forms, for receivers of another version or with less QoS; made when the first
     /// of them needs it, and kept for their memory.
     forms: Vec<Converted>,
@@ -222,13 +223,21 @@ impl Run {
 
 impl Shard {
     /// How long a run of this QoS to a route may be; `None` if each message has to be looked at: it may have
-    /// to be refused, to be stored in a joint, or to be kept for its receiver.
-    pub(crate) fn allow_run(&self, qos: QoS, route: &Route) -> Option<Allowance> {
+    /// to be refused, to be stored in a joint, to be kept for its receiver, or to go to another member of its
+    /// group than the one whose turn it is.
+    pub(crate) fn allow_run(&mut self, qos: QoS, has_properties: bool, route: &Route) -> Option<Allowance> {
         let mut allowance = Allowance { packets: usize::MAX, room: usize::MAX, packet_size: u32::MAX };
+        if self.routing.crowded && !route.groups.is_empty() {
+            self.look_for_full_queues();
+            if self.routing.crowded {
+                return None;
+            }
+        }
         if qos == QoS::AtMostOnce {
             return Some(allowance);
         }
-        if route.is_empty() || self.routing.crowded || self.links.crowded() & route.shards != 0 {
+        let refuses = self.config.queue_full == QueueFull::Refuse;
+        if route.is_empty() || refuses && self.links.crowded() & route.shards != 0 {
             return None;
         }
         if qos == QoS::ExactlyOnce && (!route.groups.is_empty() || self.stores_elsewhere(route)) {
@@ -237,14 +246,19 @@ impl Shard {
         if self.journal.is_on() && !self.journal.is_healthy() {
             return None;
         }
-        // What goes out with QoS 0 may be dropped, and needs no room.
+        // What goes out with QoS 0 may be dropped, and needs no room. For the others nothing waits and there is
+        // room for the whole run, so that no limit of a queue concerns it.
         for target in route.targets.iter().filter(|target| target.qos > QoS::AtMostOnce) {
             let session = self.sessions.get(target.session)?;
             let client = self.connections.get(session.connection?)?;
             if session.outlives_connection() || !takes_run(target, client) {
                 return None;
             }
-            let room = self.config.output_budget.checked_sub(client.pending())?;
+            let mut room = self.config.output_budget.checked_sub(client.pending())?;
+            if client.protocol.version().has_properties() && !has_properties {
+                // The packets become longer: the shortest, of seven bytes, by one.
+                room -= room.div_ceil(8);
+            }
             allowance.room = allowance.room.min(room);
             allowance.packets = allowance.packets.min(client.protocol.may_send());
             allowance.packet_size = allowance.packet_size.min(client.protocol.peer().maximum_packet_size);
@@ -359,7 +373,8 @@ impl Shard {
     }
 
     /// Sends the messages of a run to shared groups, and with them to other shards, and to the sessions here
-    /// if there are any. The run is cut where a queue becomes full.
+    /// if there are any. The run is cut where a queue becomes full: what is behind may have to be refused, or
+    /// goes to members that have room.
     fn send_run_to_groups(&mut self, from: Subscriber, route: &Route, run: &mut Run, bytes: &[u8]) {
         let Some(topic) = route.kept_topic() else { return };
         run.chosen.clear();
@@ -375,7 +390,14 @@ impl Shard {
                 self.send_to_each(route.targets.iter(), &mut inbound, route);
             }
             let chosen = run.chosen.iter().skip(index).step_by(count);
-            for (group, &(member, options)) in route.groups.iter().zip(chosen) {
+            let mut in_turn = 0;
+            for (group, &ahead) in route.groups.iter().zip(chosen) {
+                let (member, options) = if self.routing.crowded {
+                    self.choose_again(group, ahead)
+                } else {
+                    in_turn += 1;
+                    ahead.0
+                };
                 // What goes along is the same as long as the group and the identifier are.
                 if sent_so.replace((group, options.identifier())) != Some((group, options.identifier())) {
                     extra = OnceCell::new();
@@ -383,8 +405,11 @@ impl Shard {
                 self.send_to_chosen((member, options), group, &mut inbound, &extra);
             }
             self.send_to_shards(&mut inbound, route);
-            if self.routing.crowded && run.qos > QoS::AtMostOnce {
+            if self.routing.crowded && index + 1 < count {
                 run.packets.truncate(index + 1);
+                let unsent = run.chosen.iter().skip(index + 1).step_by(count);
+                let groups = route.groups.iter().zip(unsent).take(in_turn);
+                groups.for_each(|(group, ahead)| self.choose_no_more(group, *ahead));
                 return;
             }
         }

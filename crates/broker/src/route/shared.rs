@@ -21,6 +21,9 @@ use crate::totals::Limit;
 /// A member of a group that a message is for, with its options.
 pub(crate) type Chosen = (Subscriber, Options);
 
+/// A member that was chosen ahead of its time, and whose turn it was before that.
+pub(crate) type Ahead = (Chosen, usize);
+
 impl Shard {
     /// The member whose turn it is; those that are connected and have room come first.
     fn choose_member(&self, group: &SharedGroup<Subscriber, Options>) -> Option<Chosen> {
@@ -33,11 +36,28 @@ impl Shard {
     }
 
     /// Chooses so many members of a group, for as many messages.
-    pub(super) fn choose_members(&self, id: &GroupId, count: usize, chosen: &mut Vec<Chosen>) {
+    pub(super) fn choose_members(&self, id: &GroupId, count: usize, chosen: &mut Vec<Ahead>) {
         let group = self.tree.group_by_id(id);
         let nobody = (Subscriber::NOBODY, Options::of_shard());
-        let next = || group.and_then(|group| self.choose_member(group)).unwrap_or(nobody);
+        let next = || {
+            let turn = group.map_or(0, SharedGroup::turn);
+            (group.and_then(|group| self.choose_member(group)).unwrap_or(nobody), turn)
+        };
         chosen.extend(iter::repeat_with(next).take(count));
+    }
+
+    /// Chooses a member in the place of one that was chosen ahead.
+    pub(super) fn choose_again(&self, id: &GroupId, (chosen, turn): Ahead) -> Chosen {
+        let Some(group) = self.tree.group_by_id(id) else { return chosen };
+        group.return_to(turn);
+        self.choose_member(group).unwrap_or(chosen)
+    }
+
+    /// Forgets that a member was chosen, and all those behind it.
+    pub(super) fn choose_no_more(&self, id: &GroupId, (_, turn): Ahead) {
+        if let Some(group) = self.tree.group_by_id(id) {
+            group.return_to(turn);
+        }
     }
 
     /// Sends a message to a member of a group.

@@ -155,8 +155,12 @@ impl Shard {
             Outcome::Routed => ReasonCode::Success,
             Outcome::NoSubscriber => ReasonCode::NoMatchingSubscribers,
             Outcome::Refused(reason) if version.has_properties() => {
-                let words = refusal(reason);
-                return client.protocol.refuse_publish(delivery, reason, words, self.now, &mut client.output);
+                let (words, now) = (refusal(reason), self.now);
+                // Behind the answers to earlier messages, which may wait for the store. [v5 MQTT-4.6.0-2]
+                self.write_after(number, after, |protocol, out| {
+                    protocol.refuse_publish(delivery, reason, words, now, out);
+                });
+                return;
             }
             // Before 5.0 there is no way to refuse: without an acknowledgement the client sends it again.
             Outcome::Refused(ReasonCode::QuotaExceeded) => return client.protocol.abandon(delivery),

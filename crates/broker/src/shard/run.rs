@@ -68,7 +68,7 @@ impl Shard {
         }
         let Some(route) = client.route.take() else { return 0 };
         let mut run = mem::take(&mut self.routing.run);
-        let taken = match self.allow_run(qos, &route) {
+        let taken = match self.allow_run(qos, version.has_properties(), &route) {
             Some(allowance) => {
                 run.begin(qos, version.has_properties());
                 self.gather(number, &route, &allowance, input, &mut run);

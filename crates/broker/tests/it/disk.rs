@@ -272,3 +272,27 @@ fn a_full_disk_stops_nobody_who_only_takes_what_is_there_already() {
         assert_eq!(rows(&world, Table::Queue), 1);
     }
 }
+
+#[test]
+fn a_refusal_leaves_behind_the_acknowledgements_of_earlier_messages_that_wait_for_the_disk() {
+    // [v5 MQTT-4.6.0-2] [v5 MQTT-4.6.0-3]
+    for shards in SHARDS {
+        for (qos, lasting) in [(1, false), (1, true), (2, false), (2, true)] {
+            let world = World::with_store(config(shards), 1, Faulty::new());
+            let receiver = world.join(&Hello::resume(V5, "receiver"));
+            receiver.subscribe("t", qos);
+            let hello = if lasting { Hello::resume(V5, "publisher") } else { Hello::new(V5, "publisher") };
+            let publisher = world.join(&hello);
+            world.stall_store(FOR_NOW);
+            let taken = publisher.post("t", b"1", qos);
+            let refused = publisher.post("$SYS/t", b"2", qos);
+            publisher.take_some(usize::MAX);
+            assert_eq!(publisher.pop(), None);
+            world.stall_store(0);
+            for (id, code) in [(taken, 0), (refused, 0x87)] {
+                let wanted = if qos == 1 { Got::Puback(id, code) } else { Got::Pubrec(id, code) };
+                publisher.expect(&wanted);
+            }
+        }
+    }
+}

@@ -23,6 +23,11 @@ fn everywhere() -> impl Iterator<Item = (usize, Version)> {
 
 /// PUBLISH packets to `t` with these numbers as payloads and, with QoS 1 and 2, as identifiers.
 fn run(version: Version, qos: u8, numbers: std::ops::Range<u16>) -> Vec<u8> {
+    run_of(version, qos, numbers, text)
+}
+
+/// The same with other texts as payloads.
+fn run_of(version: Version, qos: u8, numbers: std::ops::Range<u16>, text: fn(u16) -> String) -> Vec<u8> {
     let mut bytes = Vec::new();
     for number in numbers {
         let delivery = match qos {
@@ -491,6 +496,53 @@ fn what_is_acknowledged_of_a_run_longer_than_the_output_budget_arrives_and_the_r
             slow.reads(true);
             assert_eq!(numbers(&slow), [vec![1], taken].concat());
         }
+    }
+}
+
+#[test]
+fn what_is_acknowledged_of_a_run_that_becomes_longer_for_its_receiver_arrives() {
+    for qos in [1, 2] {
+        let world = configured(1, |config| {
+            config.output_budget = 2000;
+            config.queued_messages_maximum = 2;
+        });
+        world.capacity(300);
+        let slow = world.join(&Hello::new(V5, "slow"));
+        slow.subscribe("t", qos);
+        slow.reads(false);
+        world.capacity(1 << 20);
+        let publisher = publisher(&world, Version::V3_1_1);
+        // For each message 5.0 needs one byte more than 3.1.1.
+        publisher.send_bytes(&run_of(Version::V3_1_1, qos, 2..400, |number| number.to_string()));
+        let (taken, _) = answered(&publisher);
+        assert!((150..250).contains(&taken.len()), "{taken:?}");
+        slow.reads(true);
+        assert_eq!(numbers(&slow), [vec![1], taken].concat());
+    }
+}
+
+#[test]
+fn a_run_with_qos_0_goes_to_the_members_that_have_room_once_others_have_none() {
+    for version in VERSIONS {
+        let world = configured(1, |config| {
+            config.queued_messages_maximum = 5;
+            config.send_maximum = NonZeroU16::MIN;
+            config.queue_full = QueueFull::DropNewest;
+        });
+        let publisher = world.join(&Hello::new(version, "publisher"));
+        publisher.retain("r/1", "1", 1);
+        publisher.retain("r/2", "2", 1);
+        let stuck = world.join(&Hello::new(version, "stuck"));
+        stuck.subscribe("$share/g/t", 0);
+        // It acknowledges nothing, so that the second retained message waits, and all others behind it.
+        stuck.subscribe("r/#", 1);
+        let free = world.join(&Hello::new(version, "free"));
+        free.subscribe("$share/g/t", 0);
+        publisher.send_bytes(&run(version, 0, 1..42));
+        let free = numbers(&free);
+        assert_eq!(world.metrics().dropped_queue_full, 0, "{version} {free:?}");
+        assert_eq!(numbers(&stuck).len() + free.len(), 2 + 41);
+        assert_eq!(free.len(), 41 - 5);
     }
 }
 

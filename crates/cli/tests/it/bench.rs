@@ -135,6 +135,31 @@ fn a_subscriber_follows_what_another_program_publishes() {
 }
 
 #[test]
+fn so_many_messages_are_measured_from_the_first_on() {
+    let (broker, port) = broker();
+    let (ended, run) = bench(&port, "limit", "pair -c 2 --rate max -L 500");
+    assert_eq!(ended.code, 0, "{}", ended.stdout);
+    assert_eq!(run["measured"]["sent"], 500, "{run}");
+    assert_eq!(run["latency_us"]["count"], 500, "{run}");
+    broker.stop();
+    broker.join().unwrap();
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_told_before_the_run() {
+    for flag in ["--json", "--html"] {
+        // Nobody is asked: nobody listens there.
+        let ended = run(&["bench", "pair", "-p", "1", flag, "/nonexistent/report"]);
+        assert_eq!((ended.code, ended.stdout.as_str()), (2, ""));
+        assert!(ended.stderr.contains(&format!("{flag} /nonexistent/report cannot be written")), "{ended:?}");
+        let path = file("bench-left");
+        let ended = run(&["bench", "pair", "-h", "127.0.0.1", "-p", "1", flag, path.to_str().unwrap()]);
+        assert_eq!(ended.code, 1, "{ended:?}");
+        assert!(!path.exists());
+    }
+}
+
+#[test]
 fn a_server_that_loses_doubles_and_reorders_is_caught() {
     let port = Liar::start(Manners { lose: Some(3), double: Some(5), swap: Some(7), ..Manners::default() });
     let words = "pair -c 1 -V 3.1.1 -L 20 --rate 1000 --warm-up 0 --drain 0.3";

@@ -2,7 +2,7 @@
 
 use crate::{filter, name};
 use colibri_codec::topic::ShareName;
-use colibri_topics::{Match, SubscriptionTree};
+use colibri_topics::{GroupId, Match, SubscriptionTree};
 
 fn share(text: &str) -> ShareName<'_> {
     ShareName::new(text).unwrap()
@@ -47,6 +47,20 @@ fn members_that_are_not_accepted_are_passed_over() {
     });
     assert_eq!((none, asked.len()), (None, 4));
     assert_eq!(pick(&tree, "a", |_| true), Some(0));
+}
+
+#[test]
+fn who_chose_ahead_can_go_back_to_an_earlier_turn() {
+    let mut tree = SubscriptionTree::new(1);
+    for key in 0..3 {
+        tree.subscribe(filter("$share/g/a"), key, 'v');
+    }
+    assert_eq!(pick(&tree, "a", |_| true), Some(0));
+    let id = GroupId::new(share("g"), filter("a"));
+    let turn = tree.group_by_id(&id).unwrap().turn();
+    assert_eq!((pick(&tree, "a", |_| true), pick(&tree, "a", |_| true)), (Some(1), Some(2)));
+    tree.group_by_id(&id).unwrap().return_to(turn);
+    assert_eq!(pick(&tree, "a", |_| true), Some(1));
 }
 
 #[test]

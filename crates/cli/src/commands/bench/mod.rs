@@ -3,6 +3,7 @@
 mod options;
 mod plans;
 
+use std::fs::{OpenOptions, remove_file};
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -63,6 +64,7 @@ fn measure(what: &What) -> Result<bool, Wrong> {
     };
     let plan = plan.map_err(Wrong::Usage)?;
     plans::check_files(&plan).map_err(Wrong::Usage)?;
+    try_files(common)?;
     let stop = stop_on_signals().map_err(Wrong::Run)?;
     let report = carry_out(&plan, &stop, common)?;
     print(&report.to_string())?;
@@ -130,6 +132,7 @@ fn suite(options: &Suite) -> Result<bool, Wrong> {
         let only = options.only.as_deref().unwrap_or_default();
         return Err(Wrong::Usage(format!("--only {only}: the use cases are {}", names.join(", "))));
     }
+    try_files(common)?;
     let server = plans::resolve(common).map_err(Wrong::Usage)?;
     let seconds = common.duration.unwrap_or(SUITE_DURATION);
     let files = plans::files_left();
@@ -161,10 +164,25 @@ fn finish(preface: &str, reports: Vec<(String, Report)>, common: &Common) -> Res
     Ok(reports.iter().all(|(_, report)| report.faults().is_empty()))
 }
 
+/// Looks whether the files that were asked for can be written: better known before a run of half an hour.
+fn try_files(common: &Common) -> Result<(), Wrong> {
+    for (path, flag) in [(&common.json, "--json"), (&common.html, "--html")] {
+        let Some(path) = path else { continue };
+        let is_new = !path.exists();
+        let opened = OpenOptions::new().append(true).create(true).open(path);
+        let tried = opened.and_then(|_| if is_new { remove_file(path) } else { Ok(()) });
+        tried.map_err(|error| Wrong::Usage(cannot_write(flag, path, &error)))?;
+    }
+    Ok(())
+}
+
+fn cannot_write(flag: &str, path: &Path, error: &std::io::Error) -> String {
+    format!("{flag} {} cannot be written: {error}", path.display())
+}
+
 fn write_if(path: Option<&Path>, flag: &str, text: impl FnOnce() -> String) -> Result<(), Wrong> {
     let Some(path) = path else { return Ok(()) };
-    std::fs::write(path, text())
-        .map_err(|error| Wrong::Run(format!("{flag} {} cannot be written: {error}", path.display())))
+    std::fs::write(path, text()).map_err(|error| Wrong::Run(cannot_write(flag, path, &error)))
 }
 
 fn print(text: &str) -> Result<(), Wrong> {

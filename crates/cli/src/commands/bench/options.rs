@@ -207,9 +207,9 @@ pub(crate) struct Common {
     /// Seconds that are measured; with --limit until all is sent [default: 10; suite: 30]
     #[arg(long, value_name = "SECS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) duration: Option<f64>,
-    /// Seconds before that
-    #[arg(long, value_name = "SECS", default_value = "1", value_parser = seconds, allow_negative_numbers = true)]
-    pub(crate) warm_up: f64,
+    /// Seconds before that [default: 1; with --limit 0]
+    #[arg(long, value_name = "SECS", value_parser = seconds, allow_negative_numbers = true)]
+    pub(crate) warm_up: Option<f64>,
     /// Seconds without any message after which the rest is lost
     #[arg(long, value_name = "SECS", default_value = "3", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) drain: f64,

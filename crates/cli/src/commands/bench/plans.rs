@@ -109,7 +109,9 @@ pub(super) fn common(plan: &mut Plan, options: &Common, duration: f64) -> Result
     plan.connect_timeout = Duration::from_secs(options.connect_timeout.into());
     plan.addresses.clone_from(&options.ifaddr);
     plan.duration = span(options.duration.unwrap_or(duration));
-    plan.warm_up = span(options.warm_up);
+    // So many messages may all be sent before a warm-up is over, and nothing would be measured.
+    let warm_up = if plan.messages.is_some() { 0.0 } else { 1.0 };
+    plan.warm_up = span(options.warm_up.unwrap_or(warm_up));
     plan.drain = span(options.drain);
     plan.interval = span(options.every.max(0.1));
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
