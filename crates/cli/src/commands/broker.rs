@@ -72,8 +72,8 @@ pub(crate) struct Options {
     /// Keep everything in memory: what is acknowledged is lost when the broker ends
     #[arg(long, conflicts_with = "data_dir")]
     in_memory: bool,
-    /// What an acknowledgement means for what is stored: `sync` survives power loss, `none` the end of the
-    /// process, `periodic:MS` power loss that comes so many milliseconds later
+    /// What an acknowledgement means for what is stored: `sync` survives a crash and power loss, `periodic:MS`
+    /// those that come so many milliseconds later, `none` only an orderly end
     #[arg(long, value_name = "HOW", default_value = "sync", value_parser = parse_durability)]
     durability: Durability,
 }
