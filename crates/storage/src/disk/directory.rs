@@ -125,7 +125,9 @@ fn lock(path: &Path) -> Result<File, StoreError> {
 fn is_formatted(format: &Path) -> Result<bool, StoreError> {
     match fs::read_to_string(format) {
         Ok(text) => check_format(format, &text).map(|()| true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(false)
+        }
         Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(unreadable(format)),
         Err(error) => Err(StoreError::io(format, &error)),
     }

@@ -20,6 +20,9 @@ struct Inner {
     /// Whether writes are kept in memory.
     holds: AtomicBool,
     writes: Mutex<Vec<Write>>,
+    /// For tests: whether there is no room for what is written.
+    #[cfg(test)]
+    is_full: AtomicBool,
 }
 
 /// What the engine has done to the file.
@@ -34,8 +37,19 @@ impl HeldFile {
     /// Keeps what is written in memory until [`release`](Self::release): some pages, as the engine is only read
     /// until then.
     pub(super) fn new(file: File) -> Result<Self, DatabaseError> {
-        let (holds, writes) = (AtomicBool::new(true), Mutex::default());
-        Ok(Self(Arc::new(Inner { file: FileBackend::new(file)?, holds, writes })))
+        Ok(Self(Arc::new(Inner {
+            file: FileBackend::new(file)?,
+            holds: AtomicBool::new(true),
+            writes: Mutex::default(),
+            #[cfg(test)]
+            is_full: AtomicBool::new(false),
+        })))
+    }
+
+    /// From here on there is no room for what is written.
+    #[cfg(test)]
+    pub(super) fn fill_disk(&self) {
+        self.0.is_full.store(true, Ordering::Release);
     }
 
     /// Does to the file what was held back, in the same order and with the same syncs, so that it is as if it
@@ -140,6 +154,10 @@ impl StorageBackend for HeldFile {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        #[cfg(test)]
+        if self.0.is_full.load(Ordering::Acquire) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         if !self.holds() {
             return self.0.file.write(offset, data);
         }

@@ -67,8 +67,10 @@ pub struct Disk {
     engine: Engine,
     /// Whether the engine has panicked: it is not to be closed then, which writes to the file.
     panicked: Cell<bool>,
-    /// Bytes of changes since the last durable commit.
-    unsynced: usize,
+    /// What was committed since the last durable commit: the engine loses it when a write fails.
+    unsynced: Batch,
+    /// Whether it has, so that the next commit makes it again, and nothing can be read before.
+    behind: bool,
     /// Whether the disk had no room when it was last written to.
     was_full: bool,
 }
@@ -143,7 +145,15 @@ impl Disk {
             Missing::Refuse => Checksums::Needed,
         };
         let engine = Engine::Open(open_file(&file, options, checksums)?);
-        Ok(Self { directory, options, engine, panicked: Cell::new(false), unsynced: 0, was_full: false })
+        Ok(Self {
+            directory,
+            options,
+            engine,
+            panicked: Cell::new(false),
+            unsynced: Batch::new(),
+            behind: false,
+            was_full: false,
+        })
     }
 
     /// Reads the whole file and compares all checksums.
@@ -251,6 +261,9 @@ impl Disk {
         with: impl FnOnce(&ReadTable) -> Result<(), StorageError>,
     ) -> Result<(), StoreError> {
         let database = self.database()?;
+        if self.behind {
+            return Err(StoreError::Full { path: self.file() });
+        }
         match guarded(|| read(database, table, with)) {
             Some(done) => done.map_err(|error| told(&self.file(), error)),
             None => Err(self.note_panic()),
@@ -259,21 +272,13 @@ impl Disk {
 
     fn failed(&mut self, error: StoreError) -> StoreError {
         self.was_full = error.can_retry();
-        // Changes that were committed and not synced are lost with the file handle, so only a store that
-        // had none can go on.
-        if error.can_retry() && self.unsynced == 0 {
+        if self.was_full {
+            self.behind = !self.unsynced.is_empty();
             return self.reopen().err().unwrap_or(error);
         }
         self.close();
         self.engine = Engine::Stopped { reason: error.to_string() };
-        match error {
-            StoreError::Full { path } => StoreError::Io {
-                path,
-                kind: io::ErrorKind::StorageFull,
-                message: "there was no room, and changes that were not synced are lost".into(),
-            },
-            other => other,
-        }
+        error
     }
 }
 
@@ -287,34 +292,36 @@ impl Store for Disk {
     fn commit(&mut self, batch: &Batch, sync: bool) -> Result<(), StoreError> {
         batch.check()?;
         if self.was_full {
-            self.probe(batch.size())?;
+            self.probe(self.unsynced.size() + batch.size())?;
         }
         if matches!(self.engine, Engine::Closed) {
             self.reopen()?;
         }
-        let durable = sync || self.unsynced + batch.size() > UNSYNCED_MAX;
         self.database()?;
-        match self.write(batch, durable) {
-            Ok(()) => {
-                self.was_full = false;
-                self.unsynced = if durable { 0 } else { self.unsynced + batch.size().max(1) };
-                Ok(())
-            }
-            Err(error) => Err(self.failed(error)),
+        let durable = sync || self.behind || self.unsynced.size() + batch.size() > UNSYNCED_MAX;
+        let written = if self.behind {
+            let mut all = self.unsynced.clone();
+            all.merge(batch);
+            self.write(&all, durable)
+        } else {
+            self.write(batch, durable)
+        };
+        if let Err(error) = written {
+            return Err(self.failed(error));
         }
+        (self.was_full, self.behind) = (false, false);
+        if durable {
+            self.unsynced.clear();
+        } else {
+            self.unsynced.merge(batch);
+        }
+        Ok(())
     }
 
     fn sync(&mut self) -> Result<(), StoreError> {
-        if self.unsynced == 0 {
-            return self.database().map(|_| ());
-        }
-        self.database()?;
-        match self.write(&Batch::new(), true) {
-            Ok(()) => {
-                self.unsynced = 0;
-                Ok(())
-            }
-            Err(error) => Err(self.failed(error)),
+        match self.unsynced.is_empty() {
+            true => self.database().map(|_| ()),
+            false => self.commit(&Batch::new(), true),
         }
     }
 
@@ -454,4 +461,42 @@ fn told(path: &Path, error: impl Into<Error>) -> StoreError {
 
 fn damaged(path: &Path, what: &str) -> StoreError {
     StoreError::Corrupt { place: path.display().to_string(), what: what.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(row: &[u8]) -> Batch {
+        let mut batch = Batch::new();
+        batch.put(Table::Meta, row, b"x");
+        batch
+    }
+
+    #[test]
+    fn what_was_not_synced_when_the_disk_became_full_is_there_when_it_has_room_again() {
+        let path = std::env::temp_dir().join(format!("colibri-full-{}", std::process::id()));
+        let mut disk = Disk::open(&path, DiskOptions::default()).unwrap();
+        for sync in [true, false] {
+            disk.commit(&one(b"unsynced"), false).unwrap();
+            let Engine::Open(Opened { file, .. }) = &disk.engine else { panic!("it is open") };
+            file.fill_disk();
+            let refused = if sync { disk.sync() } else { disk.commit(&one(b"refused"), true) };
+            assert!(refused.unwrap_err().can_retry());
+            // It is not as if there were nothing.
+            assert!(disk.get(Table::Meta, b"unsynced").unwrap_err().can_retry());
+            disk.commit(&one(b"later"), false).unwrap();
+            drop(disk);
+            disk = Disk::open(&path, DiskOptions::default()).unwrap();
+            for (row, there) in [("unsynced", true), ("refused", false), ("later", true)] {
+                assert_eq!(disk.get(Table::Meta, row.as_bytes()).unwrap().is_some(), there, "{row}");
+            }
+            let mut all = Batch::new();
+            all.delete_prefix(Table::Meta, b"u");
+            all.delete_prefix(Table::Meta, b"l");
+            disk.commit(&all, true).unwrap();
+        }
+        drop(disk);
+        fs::remove_dir_all(path).unwrap();
+    }
 }
