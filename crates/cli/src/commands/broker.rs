@@ -159,7 +159,7 @@ fn serve(options: &Options) -> Result<(), String> {
     if waiter.join().is_err() {
         return Err("the thread that waits for signals has panicked".to_owned());
     }
-    ended.map_err(|error| format!("stopped, as a shard failed: {error}"))
+    ended.map_err(|error| format!("stopped, and not as it should: {error}"))
 }
 
 fn explain_start(error: &colibri_broker::StartError) -> String {
@@ -228,10 +228,11 @@ fn open_storage(directory: &Path) -> Result<Storage, String> {
 
 fn explain_store(directory: &Path, error: &StoreError) -> String {
     match error {
-        StoreError::Io { .. } => format!(
-            "cannot use the data directory {}: {error}; choose another with --data-dir, change its owner, or do \
-             without with --in-memory",
-            directory.display()
+        StoreError::Io { path, message, .. } => format!(
+            "cannot use the data directory {}: {}: {message}; choose another with --data-dir, change its owner, or \
+             do without with --in-memory",
+            directory.display(),
+            path.display()
         ),
         other => other.to_string(),
     }
