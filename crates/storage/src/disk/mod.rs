@@ -35,8 +35,12 @@ const FILE: &str = "data.redb";
 const UNSYNCED_MAX: usize = 64 << 20;
 /// A file that is written to see whether a full disk has room again, and deleted at once.
 const PROBE: &str = "PROBE";
-/// How much room that file asks for: copies of the pages on the way to each row are many times the rows.
+/// How much room that file asks for: copies of the pages on the way to each row are many times the rows, and less
+/// the more rows there are.
 const PROBE_FACTOR: usize = 8;
+const PROBE_FACTOR_BEYOND: usize = 2;
+/// From how many bytes of rows on that is so.
+const PROBE_MANY: usize = 1 << 20;
 const PROBE_MIN: usize = 1 << 20;
 
 /// What there is to say when the engine has panicked.
@@ -221,7 +225,9 @@ impl Disk {
     fn probe(&self, bytes: usize) -> Result<(), StoreError> {
         let path = self.directory.path().join(PROBE);
         let block = [0x55; 64 << 10];
-        let blocks = bytes.saturating_mul(PROBE_FACTOR).max(PROBE_MIN) / block.len();
+        let few = bytes.min(PROBE_MANY);
+        let wanted = few * PROBE_FACTOR + (bytes - few).saturating_mul(PROBE_FACTOR_BEYOND);
+        let blocks = wanted.max(PROBE_MIN) / block.len();
         let probe = || -> io::Result<()> {
             let mut file = File::create(&path)?;
             (0..=blocks).try_for_each(|_| file.write_all(&block))
