@@ -118,9 +118,10 @@ pub enum Durability {
     /// It outlives power loss. Costs a wait for the disk, which all clients at work share.
     #[default]
     Sync,
-    /// It outlives the process, and power loss if that comes at least this much later.
+    /// It outlives an orderly end; and the loss of the process, or of power, that comes at least this much later.
     Periodic(Duration),
-    /// It outlives the process. When it outlives power loss is up to the operating system.
+    /// It outlives an orderly end. A process that is killed may lose what came since the last 64 MiB of changes,
+    /// however long ago that was.
     None,
 }
 

@@ -228,7 +228,7 @@ impl Broker {
             let written = thread.join().unwrap_or_else(|_| {
                 Err(StoreError::Stopped { reason: "the thread that writes has panicked".to_owned() })
             });
-            result = result.and_then(|()| written.map_err(io::Error::other));
+            result = result.and_then(|()| written.map_err(|error| io::Error::other(unwritten(&error))));
         }
         result
     }
@@ -267,6 +267,19 @@ fn write(mut scribe: Scribe, bell: &Bell, origin: Instant) -> Result<(), StoreEr
         timeout = scribe.turn(now_since(origin));
     }
     scribe.finish(now_since(origin)).map(drop)
+}
+
+/// Why not all could be written at the end.
+fn unwritten(error: &StoreError) -> String {
+    match error {
+        // "Make room" is no advice any more.
+        StoreError::Full { path } => format!(
+            "the disk of {} was full at the end: what was not synced is lost, which clients had been told of with \
+             durability none or periodic only",
+            path.display()
+        ),
+        other => other.to_string(),
+    }
 }
 
 fn now_since(origin: Instant) -> Time {
@@ -337,6 +350,14 @@ impl Error for StartError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_disk_that_is_full_at_the_end_is_not_told_to_be_mended_by_room() {
+        let told = unwritten(&StoreError::Full { path: "/data".into() });
+        assert!(told.contains("/data was full at the end") && !told.contains("writing goes on"), "{told}");
+        let other = StoreError::Stopped { reason: "as a disk might".into() };
+        assert_eq!(unwritten(&other), other.to_string());
+    }
 
     #[test]
     fn a_shard_that_panics_stops_the_others() {

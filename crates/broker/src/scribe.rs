@@ -316,6 +316,13 @@ impl Scribe {
                 self.sync_at.get_or_insert(now + interval);
             }
         }
+        // What was committed before may have to be made again.
+        if self.reduced.is_empty()
+            && self.retry_at.is_some()
+            && let Err(error) = self.store.sync()
+        {
+            return self.fail(&error, now);
+        }
         self.group.clear();
         self.group.shrink_to(GROUP_SPARE);
         self.reduced.shrink_to(GROUP_SPARE);
@@ -346,9 +353,13 @@ impl Scribe {
                 self.fetches.push((shard, request));
                 continue;
             }
-            let fetched = self.fetch(request);
-            if let Some(news) = news.get_mut(usize::from(shard)) {
-                news.push(Operation::Fetched(Box::new(fetched)));
+            match self.fetch(&request) {
+                Some(fetched) => {
+                    if let Some(news) = news.get_mut(usize::from(shard)) {
+                        news.push(Operation::Fetched(Box::new(fetched)));
+                    }
+                }
+                None => self.fetches.push((shard, request)),
             }
         }
         for ((from, inbox), operations) in (0u8..).zip(&self.inboxes).zip(news) {
@@ -383,16 +394,22 @@ impl Scribe {
         })
     }
 
-    fn fetch(&mut self, request: FetchRequest) -> Fetched {
-        let FetchRequest { session, number, rows } = request;
-        let rows = rows.into_iter().map(|row| {
-            let fetched = self.read_row(number, row).unwrap_or_else(|error| {
-                (self.report)(Report::Unreadable(&error));
-                None
-            });
-            (row, fetched)
-        });
-        Fetched { session, number, rows: rows.collect() }
+    /// Reads rows; `None` if the store cannot be read at the moment, as when the disk is full. Then they still wait
+    /// there, for the next try or the next start.
+    fn fetch(&mut self, request: &FetchRequest) -> Option<Fetched> {
+        let mut rows = Vec::new();
+        for row in &request.rows {
+            let fetched = match self.read_row(request.number, *row) {
+                Ok(fetched) => fetched,
+                Err(StoreError::Full { .. } | StoreError::Stopped { .. }) => return None,
+                Err(error) => {
+                    (self.report)(Report::Unreadable(&error));
+                    None
+                }
+            };
+            rows.push((*row, fetched));
+        }
+        Some(Fetched { session: request.session, number: request.number, rows })
     }
 
     fn read_row(&self, session: u64, row: u64) -> Result<Option<FetchedRow>, StoreError> {
@@ -441,6 +458,8 @@ mod tests {
         inner: Memory,
         clock: Arc<AtomicU64>,
         takes: u64,
+        /// Whether it cannot be read at the moment.
+        closed: Arc<AtomicBool>,
     }
 
     impl Store for Slow {
@@ -456,7 +475,10 @@ mod tests {
         }
 
         fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-            self.inner.get(table, key)
+            match self.closed.load(Ordering::Relaxed) {
+                true => Err(StoreError::Full { path: Default::default() }),
+                false => self.inner.get(table, key),
+            }
         }
 
         fn scan(&self, table: Table, rows: Rows<'_>, visit: &mut Visit<'_>) -> Result<(), StoreError> {
@@ -474,7 +496,8 @@ mod tests {
 
     fn figures(durability: Durability, commits: u64) -> Metrics {
         let clock = Arc::new(AtomicU64::new(0));
-        let store = Slow { inner: Memory::new(), clock: Arc::clone(&clock), takes: 80 };
+        let store =
+            Slow { inner: Memory::new(), clock: Arc::clone(&clock), takes: 80, closed: Arc::default() };
         let requests = Arc::new(Requests::new(Box::new(|| {})));
         let inboxes = vec![Arc::new(Inbox::new(Box::new(|| {})))];
         let report = Box::new(|_: Report<'_>| {});
@@ -536,6 +559,41 @@ mod tests {
         let lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
         assert_eq!(*lines, ["full", "healed", "full", "healed"]);
         assert_eq!(store.rows(Table::Queue), Some(40));
+    }
+
+    #[test]
+    fn rows_that_cannot_be_read_because_the_disk_is_full_are_read_later_and_not_lost() {
+        let closed = Arc::new(AtomicBool::new(false));
+        let store =
+            Slow { inner: Memory::new(), clock: Arc::default(), takes: 0, closed: Arc::clone(&closed) };
+        let requests = Arc::new(Requests::new(Box::new(|| {})));
+        let inbox = Arc::new(Inbox::new(Box::new(|| {})));
+        let report = Box::new(|report: Report<'_>| panic!("nothing is wrong: {report:?}"));
+        let (inboxes, sync) = (vec![Arc::clone(&inbox)], Durability::Sync);
+        let mut scribe = Scribe::new(Arc::clone(&requests), Box::new(store), inboxes, sync, report);
+        let mut batch = Batch::new();
+        let row = |out: &mut Vec<u8>| out.extend([1, 1, 1, 9]);
+        batch.put_with(Table::Queue, &queue_key(1, 1), colibri_storage::Put::Insert, row);
+        batch.insert(Table::Bodies, &body_key(9), b"body");
+        requests.push(Request::Commit { shard: 0, ticket: 1, batch });
+        scribe.turn(Time::default());
+        inbox.take();
+        let fetched = || {
+            let operations = inbox.take().into_iter().flat_map(|batch| batch.operations);
+            let rows = operations.filter_map(|operation| {
+                if let Operation::Fetched(fetched) = operation { Some(fetched.rows) } else { None }
+            });
+            rows.collect::<Vec<_>>()
+        };
+        closed.store(true, Ordering::Relaxed);
+        let request = FetchRequest { session: 0, number: 1, rows: vec![1] };
+        requests.push(Request::Fetch { shard: 0, request });
+        scribe.turn(Time::from_millis(1));
+        assert!(fetched().is_empty());
+        closed.store(false, Ordering::Relaxed);
+        scribe.turn(Time::from_millis(2));
+        let row = FetchedRow { row: vec![1, 1, 1, 9], body: Some(b"body".to_vec()) };
+        assert_eq!(fetched(), [vec![(1, Some(row))]]);
     }
 
     #[test]

@@ -30,6 +30,18 @@ pub enum StoreError {
         /// The newest version that this program knows.
         known: u32,
     },
+    /// There is no store.
+    Missing {
+        /// The data directory.
+        path: PathBuf,
+    },
+    /// There is something else in the data directory.
+    Foreign {
+        /// The data directory.
+        path: PathBuf,
+        /// A file in it.
+        found: String,
+    },
     /// Another process has this store open.
     Locked {
         /// The file that is locked.
@@ -119,6 +131,17 @@ impl fmt::Display for StoreError {
                 f,
                 "{place} has version {found} of the format and this program knows versions up to {known}; \
                  nothing was changed, so start the newer program again, or export with it and import here."
+            ),
+            Self::Missing { path } => write!(
+                f,
+                "There is no store in {}: name the data directory of a broker, which has a file FORMAT in it.",
+                path.display()
+            ),
+            Self::Foreign { path, found } => write!(
+                f,
+                "{} is no data directory: it has no file FORMAT and is not empty, there is {found}; nothing was \
+                 changed, so name one that is empty or new, or put FORMAT back if it was there.",
+                path.display()
             ),
             Self::Locked { path } => write!(
                 f,

@@ -51,6 +51,7 @@ pub type Visit<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;
 ///    and all before it outlive power loss. Without `sync`, `Ok` means only that the batch is visible: the end
 ///    of the process may undo it, and what was committed after it.
 /// 4. **Visible at once.** [`get`](Self::get) and [`scan`](Self::scan) see every batch committed before, synced or not.
+///    While they could not, they fail with an error that [can be tried again](StoreError::can_retry).
 /// 5. **In order.** A scan visits rows in ascending order of the bytes of their keys, each once.
 /// 6. **Failure.** When a commit fails with an error that [can be tried again](StoreError::can_retry), nothing of
 ///    the batch is visible; whether it is there after a crash is unknown, and committing it again, perhaps with
@@ -68,8 +69,9 @@ pub trait Store: Send {
     /// Makes what was committed outlive power loss.
     ///
     /// # Errors
-    /// See [`StoreError`]. After a failed sync what was not synced has an unknown fate, so the store takes no
-    /// more changes until it is opened anew.
+    /// See [`StoreError`]. What was not synced has an unknown fate then, and either is kept to be made again with the
+    /// next commit, when the error [can be tried again](StoreError::can_retry), or the store takes no more changes
+    /// until it is opened anew.
     fn sync(&mut self) -> Result<(), StoreError>;
 
     /// The value of a key.

@@ -72,8 +72,8 @@ pub(crate) struct Options {
     /// Keep everything in memory: what is acknowledged is lost when the broker ends
     #[arg(long, conflicts_with = "data_dir")]
     in_memory: bool,
-    /// What an acknowledgement means for what is stored: `sync` survives power loss, `none` the end of the
-    /// process, `periodic:MS` power loss that comes so many milliseconds later
+    /// What an acknowledgement means for what is stored: `sync` survives a crash and power loss, `periodic:MS`
+    /// those that come so many milliseconds later, `none` only an orderly end
     #[arg(long, value_name = "HOW", default_value = "sync", value_parser = parse_durability)]
     durability: Durability,
 }
@@ -159,7 +159,7 @@ fn serve(options: &Options) -> Result<(), String> {
     if waiter.join().is_err() {
         return Err("the thread that waits for signals has panicked".to_owned());
     }
-    ended.map_err(|error| format!("stopped, as a shard failed: {error}"))
+    ended.map_err(|error| format!("stopped, and not as it should: {error}"))
 }
 
 fn explain_start(error: &colibri_broker::StartError) -> String {
@@ -228,10 +228,11 @@ fn open_storage(directory: &Path) -> Result<Storage, String> {
 
 fn explain_store(directory: &Path, error: &StoreError) -> String {
     match error {
-        StoreError::Io { .. } => format!(
-            "cannot use the data directory {}: {error}; choose another with --data-dir, change its owner, or do \
-             without with --in-memory",
-            directory.display()
+        StoreError::Io { path, message, .. } => format!(
+            "cannot use the data directory {}: {}: {message}; choose another with --data-dir, change its owner, or \
+             do without with --in-memory",
+            directory.display(),
+            path.display()
         ),
         other => other.to_string(),
     }

@@ -86,7 +86,14 @@ fn export(directory: &Path, file: Option<&Path>) -> Result<(), String> {
     let disk = open(directory)?;
     let mut out: Box<dyn Write> = match file {
         // An export that is there already is not overwritten.
-        Some(path) => Box::new(BufWriter::new(File::create_new(path).map_err(|error| at(path, &error))?)),
+        Some(path) => {
+            Box::new(BufWriter::new(File::create_new(path).map_err(|error| match error.kind() {
+                io::ErrorKind::AlreadyExists => {
+                    format!("There is a file {} already; name another, or delete it.", path.display())
+                }
+                _ => format!("{} cannot be written: {error}; name another file.", path.display()),
+            })?))
+        }
         None => Box::new(BufWriter::new(io::stdout().lock())),
     };
     let rows = tools::export(&disk, &mut out).map_err(told)?;
@@ -96,11 +103,15 @@ fn export(directory: &Path, file: Option<&Path>) -> Result<(), String> {
 
 fn import(directory: &Path, file: Option<&Path>) -> Result<(), String> {
     let input: Box<dyn Read> = match file {
-        Some(path) => Box::new(File::open(path).map_err(|error| at(path, &error))?),
+        Some(path) => Box::new(File::open(path).map_err(|error| {
+            format!("{} cannot be read: {error}; name the file that an export wrote.", path.display())
+        })?),
         None => Box::new(io::stdin().lock()),
     };
+    // All of it before anything is made, so that what is refused leaves no data directory behind.
+    let batch = tools::read(&mut BufReader::new(input)).map_err(told)?;
     let mut disk = Disk::open(directory, DiskOptions::default()).map_err(told)?;
-    let rows = tools::import(&mut disk, &mut BufReader::new(input)).map_err(told)?;
+    let rows = tools::fill(&mut disk, &batch).map_err(told)?;
     eprintln!("{rows} rows imported");
     Ok(())
 }
@@ -113,10 +124,6 @@ fn read_on(written: io::Result<()>) -> Result<(), String> {
         }
         Ok(()) | Err(_) => Ok(()),
     }
-}
-
-fn at(path: &Path, error: &io::Error) -> String {
-    format!("{}: {error}", path.display())
 }
 
 fn told(error: impl ToString) -> String {

@@ -51,19 +51,25 @@ fn an_import_is_checked_shown_and_exported_again() {
     assert_eq!(fs::read_to_string(&file).unwrap(), EXPORT);
     let again = run(&["store", "export", &store, &file]);
     assert_eq!(again.code, 1, "an export is not overwritten");
+    assert!(again.stderr.ends_with("export.jsonl already; name another, or delete it.\n"), "{again:?}");
+    let nowhere = run(&["store", "export", &store, &scratch.path("no/export.jsonl")]);
+    assert!(nowhere.stderr.contains("cannot be written"), "{nowhere:?}");
+    let nothing = run(&["store", "import", &scratch.path("new"), &scratch.path("nothing")]);
+    assert!(nothing.stderr.contains("nothing cannot be read"), "{nothing:?}");
     let again = run(&["store", "import", &store, &file]);
     assert_eq!(again.code, 1);
     assert!(again.stderr.contains("The store has rows already"), "{again:?}");
 }
 
 #[test]
-fn a_bad_line_is_named_and_leaves_the_store_empty() {
+fn a_bad_line_is_named_and_nothing_is_made_of_the_others() {
     let scratch = Scratch::new("bad");
     let store = scratch.path("data");
     let ended = run_with(&["store", "import", &store], EXPORT.replace("0102", "01").as_bytes());
     assert_eq!(ended.code, 1);
     assert!(ended.stderr.contains("Line 2 cannot be imported: table meta"), "{ended:?}");
-    assert_eq!(run(&["store", "dump", &store]).stdout, "");
+    assert!(ended.stderr.ends_with("nothing was imported, so mend the line or export again.\n"), "{ended:?}");
+    assert!(!fs::exists(&store).unwrap(), "no data directory is left behind");
 }
 
 #[test]
@@ -83,9 +89,16 @@ fn a_check_of_what_does_not_fit_ends_with_1() {
 fn a_store_that_is_in_use_or_not_there_is_told() {
     let scratch = Scratch::new("used");
     let store = scratch.path("data");
-    let ended = run(&["store", "check", &store]);
-    assert_eq!(ended.code, 1);
-    assert!(ended.stderr.contains("there is no store"), "{ended:?}");
+    fs::write(scratch.path("file"), "no directory").unwrap();
+    for place in [&store, &scratch.path("file")] {
+        let ended = run(&["store", "check", place]);
+        assert_eq!(ended.code, 1);
+        let told = "colibri store: There is no store in ";
+        assert!(
+            ended.stderr.starts_with(told) && ended.stderr.ends_with("has a file FORMAT in it.\n"),
+            "{ended:?}"
+        );
+    }
     let _open = Disk::open(&store, DiskOptions::default()).unwrap();
     let ended = run(&["store", "dump", &store]);
     assert_eq!(ended.code, 1);

@@ -2,22 +2,28 @@
 //!
 //! ```text
 //! DIR/LOCK     locked while a process has the store open; empty
-//! DIR/FORMAT   "colibri-storage 1\n": the version of the format, written before anything else
+//! DIR/FORMAT   "colibri-storage 1\n": the version of the format
 //! DIR/<name>   the files of the engine, named after it
 //! DIR/PROBE    only while the disk is full: whether there is room again
 //! ```
+//!
+//! FORMAT gets its name last, when the files of the engine are there. So where it is they have to be, and an
+//! unfinished first start has FORMAT.new instead.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use super::FILE;
 use crate::StoreError;
 use crate::records::FORMAT_VERSION;
 
 const LOCK: &str = "LOCK";
 const FORMAT: &str = "FORMAT";
-/// The format file while it is written; only a crash leaves it.
+/// The format file until there is a store; only a crash leaves it.
 const FORMAT_NEW: &str = "FORMAT.new";
+/// What comes behind the name of a file of the engine while it is made.
+const NEW: &str = ".new";
 const MAGIC: &str = "colibri-storage ";
 
 /// A data directory that this process has locked.
@@ -26,6 +32,8 @@ pub(super) struct Directory {
     path: PathBuf,
     /// The system releases the lock when this is closed, also when the process is killed.
     _lock: File,
+    /// Whether there is no store in it yet.
+    is_new: bool,
 }
 
 /// Whether a directory that is not there or empty becomes a data directory.
@@ -48,25 +56,35 @@ impl Directory {
             }
         }
         let format = path.join(FORMAT);
-        let found = match fs::read_to_string(&format) {
-            Ok(text) => Some(text),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(unreadable(&format)),
-            Err(error) => return Err(StoreError::io(format, &error)),
-        };
-        match (&found, missing) {
-            (Some(text), _) => check_format(&format, text)?,
-            (None, Missing::Refuse) => {
-                let error = io::Error::new(io::ErrorKind::NotFound, "there is no store");
-                return Err(StoreError::io(path, &error));
-            }
-            (None, Missing::Create) => check_empty(path)?,
+        match (is_formatted(&format)?, missing) {
+            (true, _) => {}
+            (false, Missing::Refuse) => return Err(StoreError::Missing { path: path.to_owned() }),
+            (false, Missing::Create) => check_empty(path)?,
         }
         let lock = lock(path)?;
-        if found.is_none() {
+        // Another process may have made it meanwhile.
+        let is_new = !is_formatted(&format)?;
+        if is_new {
             write_format(path)?;
         }
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        Ok(Self { path: path.to_owned(), _lock: lock, is_new })
+    }
+
+    /// Whether there is no store in it yet: the files of the engine are to be made, and then it is finished.
+    pub(super) const fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    /// Says that there is a store.
+    pub(super) fn finish(&mut self) -> Result<(), StoreError> {
+        let format = self.path.join(FORMAT);
+        let rename = || {
+            fs::rename(self.path.join(FORMAT_NEW), &format)?;
+            File::open(&self.path)?.sync_all()
+        };
+        rename().map_err(|error| StoreError::io(&format, &error))?;
+        self.is_new = false;
+        Ok(())
     }
 
     /// Makes a file whole or not at all: `make` makes it under another name, which may be there from before.
@@ -75,7 +93,7 @@ impl Directory {
         name: &str,
         make: impl FnOnce(&Path) -> Result<T, StoreError>,
     ) -> Result<(), StoreError> {
-        let (new, file) = (self.path.join(format!("{name}.new")), self.path.join(name));
+        let (new, file) = (self.path.join(format!("{name}{NEW}")), self.path.join(name));
         let told = |error: io::Error| StoreError::io(&file, &error);
         match fs::remove_file(&new) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(told(error)),
@@ -103,6 +121,18 @@ fn lock(path: &Path) -> Result<File, StoreError> {
     }
 }
 
+/// Whether there is a file that says the format, which has to be one that can be read.
+fn is_formatted(format: &Path) -> Result<bool, StoreError> {
+    match fs::read_to_string(format) {
+        Ok(text) => check_format(format, &text).map(|()| true),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(false)
+        }
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(unreadable(format)),
+        Err(error) => Err(StoreError::io(format, &error)),
+    }
+}
+
 fn check_format(path: &Path, text: &str) -> Result<(), StoreError> {
     let version = text.strip_prefix(MAGIC).and_then(|rest| rest.trim_end().parse::<u32>().ok());
     match version {
@@ -122,26 +152,28 @@ fn unreadable(path: &Path) -> StoreError {
 /// Checks that nothing of somebody else's is there.
 fn check_empty(path: &Path) -> Result<(), StoreError> {
     let told = |error: io::Error| StoreError::io(path, &error);
+    // What an unfinished first start leaves, and what a file system puts into its root.
+    let is_unfinished = path.join(FORMAT_NEW).try_exists().map_err(told)?;
+    let file_new = format!("{FILE}{NEW}");
     for entry in fs::read_dir(path).map_err(told)? {
         let name = entry.map_err(told)?.file_name();
-        // What a crash between the first steps leaves, and what a file system puts into its root.
-        if name != LOCK && name != FORMAT_NEW && name != "lost+found" {
-            let what = format!("it has no file {FORMAT} and is not empty: there is {}", name.display());
-            return Err(StoreError::Corrupt { place: path.display().to_string(), what });
+        let is_ours = is_unfinished && (name == FORMAT_NEW || name == FILE || name == *file_new);
+        if !is_ours && name != LOCK && name != "lost+found" {
+            return Err(StoreError::Foreign { path: path.to_owned(), found: name.display().to_string() });
         }
     }
     Ok(())
 }
 
-/// Writes the format so that it is there whole or not at all.
+/// Writes the format under the name that it has until there is a store.
 fn write_format(path: &Path) -> Result<(), StoreError> {
-    let (new, format) = (path.join(FORMAT_NEW), path.join(FORMAT));
+    let new = path.join(FORMAT_NEW);
     let write = || -> io::Result<()> {
         let mut file = File::create(&new)?;
         file.write_all(format!("{MAGIC}{FORMAT_VERSION}\n").as_bytes())?;
         file.sync_all()?;
-        fs::rename(&new, &format)?;
+        // It has to be there before the files that it explains.
         File::open(path)?.sync_all()
     };
-    write().map_err(|error| StoreError::io(&format, &error))
+    write().map_err(|error| StoreError::io(&new, &error))
 }

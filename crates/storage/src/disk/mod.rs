@@ -1,15 +1,22 @@
 //! The store on disk: `redb`, a copy-on-write B-tree in one file (why, says `docs/decisions/0201`).
 //!
-//! This is the only file that names the engine. Its commits are atomic, ordered, and durable when they
+//! Only this file and `held.rs` name the engine. Its commits are atomic, ordered, and durable when they
 //! return if that is asked for. A commit that was not made durable is lost with the process, and keeps the
 //! pages that it frees from being used again, so every 64 MiB one is made durable unasked.
+//!
+//! The engine trusts its file and panics over one that is damaged. So the checksums of all pages are compared
+//! when a store is opened to be changed, which reads no more than a broker reads anyway, and a panic becomes
+//! [`StoreError::Corrupt`]. The file is not written to before the first commit.
 
 mod directory;
+mod guard;
+mod held;
 
-use core::ops::{Bound, ControlFlow};
-use std::fs::{self, File};
+use core::cell::Cell;
+use core::ops::Bound;
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::mem;
 use std::path::{Path, PathBuf};
 
 use redb::{
@@ -19,6 +26,8 @@ use redb::{
 
 use crate::{Batch, Change, Rows, Store, StoreError, Table, Visit};
 use directory::{Directory, Missing};
+use guard::{guarded, unguarded};
+use held::HeldFile;
 
 /// The file of the engine in the data directory.
 const FILE: &str = "data.redb";
@@ -26,9 +35,16 @@ const FILE: &str = "data.redb";
 const UNSYNCED_MAX: usize = 64 << 20;
 /// A file that is written to see whether a full disk has room again, and deleted at once.
 const PROBE: &str = "PROBE";
-/// How much room that file asks for: copies of the pages on the way to each row are many times the rows.
+/// How much room that file asks for: copies of the pages on the way to each row are many times the rows, and less
+/// the more rows there are.
 const PROBE_FACTOR: usize = 8;
+const PROBE_FACTOR_BEYOND: usize = 2;
+/// From how many bytes of rows on that is so.
+const PROBE_MANY: usize = 1 << 20;
 const PROBE_MIN: usize = 1 << 20;
+
+/// What there is to say when the engine has panicked.
+const NONSENSE: &str = "the engine cannot make sense of it";
 
 type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
 type OpenTable<'t> = redb::Table<'t, &'static [u8], &'static [u8]>;
@@ -53,15 +69,19 @@ pub struct Disk {
     directory: Directory,
     options: DiskOptions,
     engine: Engine,
-    /// Bytes of changes since the last durable commit.
-    unsynced: usize,
+    /// Whether the engine has panicked: it is not to be closed then, which writes to the file.
+    panicked: Cell<bool>,
+    /// What was committed since the last durable commit: the engine loses it when a write fails.
+    unsynced: Batch,
+    /// Whether it has, so that the next commit makes it again, and nothing can be read before.
+    behind: bool,
     /// Whether the disk had no room when it was last written to.
     was_full: bool,
 }
 
 #[derive(Debug)]
 enum Engine {
-    Open(Database),
+    Open(Opened),
     /// The disk was full, and the file could not be opened again since.
     Closed,
     Stopped {
@@ -69,19 +89,34 @@ enum Engine {
     },
 }
 
+#[derive(Debug)]
+struct Opened {
+    database: Database,
+    file: HeldFile,
+}
+
+/// Whether checksums are compared when a file is opened. After a crash they always are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Checksums {
+    All,
+    /// None that need not be, so that tools show as much of a damaged store as can be read.
+    Needed,
+}
+
 impl Disk {
     /// Opens the store in a data directory, which is made if it is not there.
     ///
-    /// After a crash the whole file is read once, which takes about a second for 100 MB.
+    /// All that is stored is read once to compare checksums, which takes about a second for 100 MB.
     ///
     /// # Errors
     /// When the directory is not this broker's, is of a newer format, damaged, locked by another process, or
-    /// cannot be written. Nothing is changed then.
+    /// cannot be written. Nothing is changed then, nor before the first commit.
     pub fn open(path: impl AsRef<Path>, options: DiskOptions) -> Result<Self, StoreError> {
         Self::open_or(path.as_ref(), options, Missing::Create)
     }
 
-    /// Opens a store that has to be there already, for tools.
+    /// Opens a store that has to be there already, for tools: without a commit nothing of it is changed, and if it
+    /// is damaged, what can be read is.
     ///
     /// # Errors
     /// As for [`Disk::open`], and when there is no store.
@@ -90,14 +125,39 @@ impl Disk {
     }
 
     fn open_or(path: &Path, options: DiskOptions, missing: Missing) -> Result<Self, StoreError> {
-        let directory = Directory::open(path, missing)?;
+        let mut directory = Directory::open(path, missing)?;
         let file = directory.path().join(FILE);
-        // An empty one is what an older version left of its first start when the power failed.
-        if file.metadata().map_or(true, |found| found.len() == 0) {
-            directory.create(FILE, |new| open_file(new, options))?;
+        if directory.is_new() {
+            directory.create(FILE, |new| {
+                File::create(new).map_err(|error| StoreError::io(new, &error))?;
+                let opened = open_file(new, options, Checksums::Needed)?;
+                opened.file.release().map_err(|error| StoreError::io(new, &error))?;
+                Ok(opened)
+            })?;
+            directory.finish()?;
         }
-        let engine = Engine::Open(open_file(&file, options)?);
-        Ok(Self { directory, options, engine, unsynced: 0, was_full: false })
+        // The engine would make a new store of an empty file.
+        match fs::symlink_metadata(&file) {
+            Ok(found) if found.len() == 0 => return Err(damaged(&file, "it is empty")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(damaged(&file, "it is not there"));
+            }
+            Ok(_) | Err(_) => {}
+        }
+        let checksums = match missing {
+            Missing::Create => Checksums::All,
+            Missing::Refuse => Checksums::Needed,
+        };
+        let engine = Engine::Open(open_file(&file, options, checksums)?);
+        Ok(Self {
+            directory,
+            options,
+            engine,
+            panicked: Cell::new(false),
+            unsynced: Batch::new(),
+            behind: false,
+            was_full: false,
+        })
     }
 
     /// Reads the whole file and compares all checksums.
@@ -107,15 +167,22 @@ impl Disk {
     pub fn verify(&mut self) -> Result<(), StoreError> {
         let path = self.file();
         let checked = match &mut self.engine {
-            Engine::Open(database) => database.check_integrity(),
+            Engine::Open(Opened { database, .. }) => guarded(|| database.check_integrity()),
             Engine::Closed => return Err(StoreError::Full { path }),
             Engine::Stopped { reason } => return Err(StoreError::Stopped { reason: reason.clone() }),
         };
         match checked {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(damaged(&path, "checksums did not match, and the engine has mended the file")),
-            Err(error) => Err(told(&path, error)),
+            Some(Ok(true)) => Ok(()),
+            Some(Ok(false)) => Err(damaged(&path, "what it says of its own pages does not agree with them")),
+            Some(Err(error)) => Err(told(&path, error)),
+            None => Err(self.note_panic()),
         }
+    }
+
+    /// Notes that the engine has panicked.
+    fn note_panic(&self) -> StoreError {
+        self.panicked.set(true);
+        damaged(&self.file(), NONSENSE)
     }
 
     fn file(&self) -> PathBuf {
@@ -124,7 +191,7 @@ impl Disk {
 
     fn database(&self) -> Result<&Database, StoreError> {
         match &self.engine {
-            Engine::Open(database) => Ok(database),
+            Engine::Open(Opened { database, .. }) => Ok(database),
             Engine::Closed => Err(StoreError::Full { path: self.file() }),
             Engine::Stopped { reason } => Err(StoreError::Stopped { reason: reason.clone() }),
         }
@@ -133,10 +200,15 @@ impl Disk {
     /// Opens the file again after the disk was full: the engine takes no changes after any failed write.
     fn reopen(&mut self) -> Result<(), StoreError> {
         // The file is locked as long as it is open.
-        self.engine = Engine::Closed;
-        match open_file(&self.file(), self.options) {
-            Ok(database) => {
-                self.engine = Engine::Open(database);
+        self.close();
+        let path = self.file();
+        let opened = open_file(&path, self.options, Checksums::Needed).and_then(|opened| {
+            opened.file.release().map_err(|error| StoreError::io(&path, &error))?;
+            Ok(opened)
+        });
+        match opened {
+            Ok(opened) => {
+                self.engine = Engine::Open(opened);
                 Ok(())
             }
             Err(error) => {
@@ -153,7 +225,9 @@ impl Disk {
     fn probe(&self, bytes: usize) -> Result<(), StoreError> {
         let path = self.directory.path().join(PROBE);
         let block = [0x55; 64 << 10];
-        let blocks = bytes.saturating_mul(PROBE_FACTOR).max(PROBE_MIN) / block.len();
+        let few = bytes.min(PROBE_MANY);
+        let wanted = few * PROBE_FACTOR + (bytes - few).saturating_mul(PROBE_FACTOR_BEYOND);
+        let blocks = wanted.max(PROBE_MIN) / block.len();
         let probe = || -> io::Result<()> {
             let mut file = File::create(&path)?;
             (0..=blocks).try_for_each(|_| file.write_all(&block))
@@ -162,23 +236,61 @@ impl Disk {
         fs::remove_file(&path).and(probed).map_err(|error| StoreError::io(self.file(), &error))
     }
 
-    fn failed(&mut self, error: Error) -> StoreError {
-        let error = told(&self.file(), error);
+    /// Closes the file, to which the engine writes once more then.
+    fn close(&mut self) {
+        if let Engine::Open(opened) = mem::replace(&mut self.engine, Engine::Closed) {
+            if self.panicked.get() {
+                mem::forget(opened);
+            } else if guarded(|| drop(opened)).is_none() {
+                self.panicked.set(true);
+            }
+        }
+    }
+
+    /// Calls the engine to write.
+    fn write(&self, batch: &Batch, durable: bool) -> Result<(), StoreError> {
+        let path = self.file();
+        if let Engine::Open(Opened { file, .. }) = &self.engine {
+            file.release().map_err(|error| StoreError::io(&path, &error))?;
+        }
+        let database = self.database()?;
+        match guarded(|| write(database, batch, durable)) {
+            Some(written) => written.map_err(|error| told(&path, error)),
+            None => Err(self.note_panic()),
+        }
+    }
+
+    /// Calls the engine to read.
+    fn read(
+        &self,
+        table: Table,
+        with: impl FnOnce(&ReadTable) -> Result<(), StorageError>,
+    ) -> Result<(), StoreError> {
+        let database = self.database()?;
+        if self.behind {
+            return Err(StoreError::Full { path: self.file() });
+        }
+        match guarded(|| read(database, table, with)) {
+            Some(done) => done.map_err(|error| told(&self.file(), error)),
+            None => Err(self.note_panic()),
+        }
+    }
+
+    fn failed(&mut self, error: StoreError) -> StoreError {
         self.was_full = error.can_retry();
-        // Changes that were committed and not synced are lost with the file handle, so only a store that
-        // had none can go on.
-        if error.can_retry() && self.unsynced == 0 {
+        if self.was_full {
+            self.behind = !self.unsynced.is_empty();
             return self.reopen().err().unwrap_or(error);
         }
+        self.close();
         self.engine = Engine::Stopped { reason: error.to_string() };
-        match error {
-            StoreError::Full { path } => StoreError::Io {
-                path,
-                kind: io::ErrorKind::StorageFull,
-                message: "there was no room, and changes that were not synced are lost".into(),
-            },
-            other => other,
-        }
+        error
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 
@@ -186,57 +298,60 @@ impl Store for Disk {
     fn commit(&mut self, batch: &Batch, sync: bool) -> Result<(), StoreError> {
         batch.check()?;
         if self.was_full {
-            self.probe(batch.size())?;
+            self.probe(self.unsynced.size() + batch.size())?;
         }
         if matches!(self.engine, Engine::Closed) {
             self.reopen()?;
         }
-        let durable = sync || self.unsynced + batch.size() > UNSYNCED_MAX;
-        match write(self.database()?, batch, durable) {
-            Ok(()) => {
-                self.was_full = false;
-                self.unsynced = if durable { 0 } else { self.unsynced + batch.size().max(1) };
-                Ok(())
-            }
-            Err(error) => Err(self.failed(error)),
+        self.database()?;
+        let durable = sync || self.behind || self.unsynced.size() + batch.size() > UNSYNCED_MAX;
+        let written = if self.behind {
+            let mut all = self.unsynced.clone();
+            all.merge(batch);
+            self.write(&all, durable)
+        } else {
+            self.write(batch, durable)
+        };
+        if let Err(error) = written {
+            return Err(self.failed(error));
         }
+        (self.was_full, self.behind) = (false, false);
+        if durable {
+            self.unsynced.clear();
+        } else {
+            self.unsynced.merge(batch);
+        }
+        Ok(())
     }
 
     fn sync(&mut self) -> Result<(), StoreError> {
-        if self.unsynced == 0 {
-            return self.database().map(|_| ());
-        }
-        match write(self.database()?, &Batch::new(), true) {
-            Ok(()) => {
-                self.unsynced = 0;
-                Ok(())
-            }
-            Err(error) => Err(self.failed(error)),
+        match self.unsynced.is_empty() {
+            true => self.database().map(|_| ()),
+            false => self.commit(&Batch::new(), true),
         }
     }
 
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let mut found = None;
-        read(self.database()?, table, |rows| {
+        self.read(table, |rows| {
             found = rows.get(key)?.map(|value| value.value().to_vec());
             Ok(())
-        })
-        .map_err(|error| told(&self.file(), error))?;
+        })?;
         Ok(found)
     }
 
     fn scan(&self, table: Table, rows: Rows<'_>, visit: &mut Visit<'_>) -> Result<(), StoreError> {
-        read(self.database()?, table, |ordered| {
+        self.read(table, |ordered| {
             for row in ordered.range::<&[u8]>((Bound::Included(rows.start()), Bound::Unbounded))? {
                 let (key, value) = row?;
                 let key = key.value();
-                if !key.starts_with(rows.prefix) || visit(key, value.value()) == ControlFlow::Break(()) {
+                let value = value.value();
+                if !key.starts_with(rows.prefix) || unguarded(|| visit(key, value)).is_break() {
                     break;
                 }
             }
             Ok(())
         })
-        .map_err(|error| told(&self.file(), error))
     }
 
     fn size(&self) -> Option<u64> {
@@ -245,7 +360,7 @@ impl Store for Disk {
 
     fn rows(&self, table: Table) -> Option<u64> {
         let mut count = 0;
-        let counted = read(self.database().ok()?, table, |rows| {
+        let counted = self.read(table, |rows| {
             count = rows.len()?;
             Ok(())
         });
@@ -257,21 +372,24 @@ fn definition(table: Table) -> Definition {
     TableDefinition::new(table.name())
 }
 
-fn open_file(path: &Path, options: DiskOptions) -> Result<Database, StoreError> {
-    // The engine says of itself that it may panic when it opens a file that something else has changed.
-    let opened = catch_unwind(AssertUnwindSafe(|| {
-        Database::builder().set_cache_size(options.cache_bytes).create(path)
-    }));
+fn open_file(path: &Path, options: DiskOptions, checksums: Checksums) -> Result<Opened, StoreError> {
+    let opened = guarded(|| -> Result<Opened, DatabaseError> {
+        let file = HeldFile::new(OpenOptions::new().read(true).write(true).open(path)?)?;
+        let mut builder = Database::builder();
+        builder.set_cache_size(options.cache_bytes);
+        builder.set_check_integrity_on_open(checksums == Checksums::All);
+        Ok(Opened { database: builder.create_with_backend(file.clone())?, file })
+    });
     match opened {
-        Ok(Ok(database)) => Ok(database),
-        Ok(Err(DatabaseError::DatabaseAlreadyOpen)) => Err(StoreError::Locked { path: path.to_owned() }),
-        Ok(Err(DatabaseError::UpgradeRequired(version))) => {
+        Some(Ok(opened)) => Ok(opened),
+        Some(Err(DatabaseError::DatabaseAlreadyOpen)) => Err(StoreError::Locked { path: path.to_owned() }),
+        Some(Err(DatabaseError::UpgradeRequired(version))) => {
             let what =
                 format!("its engine wrote version {version}, which has to be exported by the older program");
             Err(damaged(path, &what))
         }
-        Ok(Err(error)) => Err(told(path, error)),
-        Err(_) => Err(damaged(path, "the engine cannot make sense of it")),
+        Some(Err(error)) => Err(told(path, error)),
+        None => Err(damaged(path, NONSENSE)),
     }
 }
 
@@ -349,4 +467,42 @@ fn told(path: &Path, error: impl Into<Error>) -> StoreError {
 
 fn damaged(path: &Path, what: &str) -> StoreError {
     StoreError::Corrupt { place: path.display().to_string(), what: what.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(row: &[u8]) -> Batch {
+        let mut batch = Batch::new();
+        batch.put(Table::Meta, row, b"x");
+        batch
+    }
+
+    #[test]
+    fn what_was_not_synced_when_the_disk_became_full_is_there_when_it_has_room_again() {
+        let path = std::env::temp_dir().join(format!("colibri-full-{}", std::process::id()));
+        let mut disk = Disk::open(&path, DiskOptions::default()).unwrap();
+        for sync in [true, false] {
+            disk.commit(&one(b"unsynced"), false).unwrap();
+            let Engine::Open(Opened { file, .. }) = &disk.engine else { panic!("it is open") };
+            file.fill_disk();
+            let refused = if sync { disk.sync() } else { disk.commit(&one(b"refused"), true) };
+            assert!(refused.unwrap_err().can_retry());
+            // It is not as if there were nothing.
+            assert!(disk.get(Table::Meta, b"unsynced").unwrap_err().can_retry());
+            disk.commit(&one(b"later"), false).unwrap();
+            drop(disk);
+            disk = Disk::open(&path, DiskOptions::default()).unwrap();
+            for (row, there) in [("unsynced", true), ("refused", false), ("later", true)] {
+                assert_eq!(disk.get(Table::Meta, row.as_bytes()).unwrap().is_some(), there, "{row}");
+            }
+            let mut all = Batch::new();
+            all.delete_prefix(Table::Meta, b"u");
+            all.delete_prefix(Table::Meta, b"l");
+            disk.commit(&all, true).unwrap();
+        }
+        drop(disk);
+        fs::remove_dir_all(path).unwrap();
+    }
 }

@@ -6,4 +6,4 @@ mod transfer;
 
 pub use check::{Problem, Report, check};
 pub use dump::{describe, dump};
-pub use transfer::{TransferError, export, import};
+pub use transfer::{TransferError, export, fill, import, read};

@@ -24,8 +24,10 @@ use crate::{Batch, Rows, Store, StoreError, Table};
 pub enum TransferError {
     /// The store failed.
     Store(StoreError),
-    /// The file or stream failed.
-    Io(io::Error),
+    /// The export could not be written.
+    Write(io::Error),
+    /// The file to import could not be read.
+    Read(io::Error),
     /// The store has rows already.
     NotEmpty,
     /// A line cannot be right.
@@ -71,8 +73,16 @@ pub fn export(store: &dyn Store, out: &mut dyn Write) -> Result<u64, TransferErr
 /// batch, so a failure leaves the store empty; it needs memory for all rows.
 ///
 /// # Errors
-/// When the store is not empty or fails, or a line cannot be right: its number is in the error.
+/// As for [`read`] and [`fill`].
 pub fn import(store: &mut dyn Store, from: &mut dyn BufRead) -> Result<u64, TransferError> {
+    fill(store, &read(from)?)
+}
+
+/// Puts rows into an empty store, all or none; how many there were.
+///
+/// # Errors
+/// When the store is not empty, or fails.
+pub fn fill(store: &mut dyn Store, batch: &Batch) -> Result<u64, TransferError> {
     for table in Table::ALL {
         let mut rows = 0;
         store.scan(table, Rows::ALL, &mut |_, _| {
@@ -83,12 +93,21 @@ pub fn import(store: &mut dyn Store, from: &mut dyn BufRead) -> Result<u64, Tran
             return Err(TransferError::NotEmpty);
         }
     }
+    store.commit(batch, true)?;
+    Ok(batch.len() as u64)
+}
+
+/// Reads what [`export`] wrote.
+///
+/// # Errors
+/// When it cannot be read, or a line cannot be right: its number is in the error.
+pub fn read(from: &mut dyn BufRead) -> Result<Batch, TransferError> {
     let mut batch = Batch::new();
     let mut number = 0;
     let mut ended = false;
     for line in from.lines() {
         number += 1;
-        let line = line?;
+        let line = line.map_err(TransferError::Read)?;
         let result = if ended {
             Err("there is a line behind the one with the number of rows".to_owned())
         } else if number == 1 {
@@ -102,8 +121,7 @@ pub fn import(store: &mut dyn Store, from: &mut dyn BufRead) -> Result<u64, Tran
         let what = "the line with the number of rows is missing: the file was cut short".to_owned();
         return Err(TransferError::Line { number: number + 1, what });
     }
-    store.commit(&batch, true)?;
-    Ok(batch.len() as u64)
+    Ok(batch)
 }
 
 fn header(line: &str) -> Result<(), String> {
@@ -175,15 +193,21 @@ impl fmt::Display for TransferError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Store(error) => error.fmt(f),
-            Self::Io(error) => {
-                write!(f, "The file cannot be read or written: {error}; nothing was imported.")
+            Self::Write(error) => write!(
+                f,
+                "The export cannot be written: {error}; what there is of it is not whole, so make room for another."
+            ),
+            Self::Read(error) => {
+                write!(f, "The export cannot be read: {error}; nothing was imported.")
             }
-            Self::NotEmpty => {
-                write!(f, "The store has rows already; import into an empty or new data directory.")
-            }
-            Self::Line { number, what } => {
-                write!(f, "Line {number} cannot be imported: {what}; nothing was imported.")
-            }
+            Self::NotEmpty => write!(
+                f,
+                "The store has rows already; nothing was imported, so name a data directory that is empty or new."
+            ),
+            Self::Line { number, what } => write!(
+                f,
+                "Line {number} cannot be imported: {what}; nothing was imported, so mend the line or export again."
+            ),
         }
     }
 }
@@ -198,6 +222,6 @@ impl From<StoreError> for TransferError {
 
 impl From<io::Error> for TransferError {
     fn from(error: io::Error) -> Self {
-        Self::Io(error)
+        Self::Write(error)
     }
 }

@@ -7,20 +7,31 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use colibri_storage::disk::{Disk, DiskOptions};
 use colibri_storage::{Batch, Rows, Store, StoreError, Table, contract};
 
-/// A directory that goes when this is dropped.
-struct Scratch(PathBuf);
+/// A process that is being started has the locks of this one until it has become another program.
+static STARTING: RwLock<()> = RwLock::new(());
+
+/// A directory that goes when this is dropped; until then no process is started.
+struct Scratch(PathBuf, Option<RwLockReadGuard<'static, ()>>);
 
 impl Scratch {
     fn new() -> Self {
+        let mut scratch = Self::for_processes();
+        scratch.1 = Some(STARTING.read().unwrap_or_else(PoisonError::into_inner));
+        scratch
+    }
+
+    /// One for who starts processes.
+    fn for_processes() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("colibri-storage-{}-{number}", std::process::id()));
         fs::create_dir(&path).unwrap();
-        Self(path)
+        Self(path, None)
     }
 
     fn store(&self) -> PathBuf {
@@ -106,15 +117,17 @@ fn last(disk: &Disk) -> u64 {
 
 #[test]
 fn a_killed_process_leaves_a_prefix() {
-    let scratch = Scratch::new();
+    let scratch = Scratch::for_processes();
     let mut durable = 0;
     for lines in [1, 2, 5, 13, 40] {
+        let starting = STARTING.write().unwrap_or_else(PoisonError::into_inner);
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "disk::the_process_that_is_killed", "--nocapture"])
             .env(CHILD, scratch.store())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
+        drop(starting);
         let output = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         let numbers = output.filter_map(|line| line.split("durable ").nth(1)?.parse::<u64>().ok());
         durable = numbers.take(lines).last().unwrap();
@@ -173,20 +186,70 @@ fn a_damaged_store_is_left_alone_and_named() {
     drop(disk);
     let file = scratch.store().join("data.redb");
     let whole = fs::read(&file).unwrap();
+    let sound = rows(&open(&scratch.store()).unwrap());
     let mut damages: Vec<Vec<u8>> = vec![b"no store at all".to_vec(), whole[..whole.len() / 2].to_vec()];
     let mut header = whole.clone();
     header[..320].fill(0xA5);
     damages.push(header);
-    for damaged in damages {
+    // The engine would panic over some of these, and begin anew with the last.
+    for page in (0..whole.len() / 4096).step_by(3) {
+        let mut zeroed = whole.clone();
+        zeroed[page * 4096..][..4096].fill(0xA5);
+        damages.push(zeroed);
+    }
+    damages.push(Vec::new());
+    let mut refused = 0;
+    for (number, damaged) in damages.iter().enumerate() {
         fs::write(&file, damaged).unwrap();
         let before = scratch.contents();
-        let error = refusal(&scratch.store());
-        assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
-        assert!(error.to_string().contains("data.redb"), "{error}");
-        assert_eq!(scratch.contents(), before);
+        match open(&scratch.store()).map(drop) {
+            Ok(()) => {
+                assert!(number > 2, "what is damaged is seen, unless it is a page that nothing is in");
+                assert_eq!(rows(&open(&scratch.store()).unwrap()), sound);
+            }
+            Err(error) => {
+                refused += 1;
+                assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
+                assert!(error.to_string().contains("data.redb"), "{error}");
+            }
+        }
+        read_as_a_tool(&scratch.store());
+        assert!(scratch.contents() == before, "nothing is changed");
     }
+    assert!(refused > damages.len() / 3, "{refused} of {}", damages.len());
+    fs::remove_file(&file).unwrap();
+    assert!(refusal(&scratch.store()).to_string().contains("data.redb: it is not there"));
+    assert!(!file.exists());
     fs::write(scratch.store().join("FORMAT"), "something else").unwrap();
     assert!(matches!(refusal(&scratch.store()), StoreError::Corrupt { .. }));
+}
+
+/// Does what tools do with a store that may be damaged; its errors are told, and nothing panics.
+fn read_as_a_tool(path: &Path) {
+    let Ok(mut disk) = Disk::open_existing(path, DiskOptions::default()) else { return };
+    for table in Table::ALL {
+        let read = disk.scan(table, Rows::ALL, &mut |_, _| ControlFlow::Continue(()));
+        assert!(matches!(read, Ok(()) | Err(StoreError::Corrupt { .. })), "{read:?}");
+    }
+    let verified = disk.verify();
+    assert!(matches!(verified, Ok(()) | Err(StoreError::Corrupt { .. })), "{verified:?}");
+}
+
+#[test]
+fn a_store_is_not_written_to_before_the_first_commit() {
+    let scratch = Scratch::new();
+    drop(open(&scratch.store()).unwrap());
+    let before = scratch.contents();
+    let mut disk = open(&scratch.store()).unwrap();
+    rows(&disk);
+    disk.verify().unwrap();
+    drop(disk);
+    assert!(scratch.contents() == before);
+    let mut disk = open(&scratch.store()).unwrap();
+    disk.commit(&numbered(1), true).unwrap();
+    drop(disk);
+    assert!(scratch.contents() != before);
+    assert_eq!(last(&open(&scratch.store()).unwrap()), 1);
 }
 
 #[test]
@@ -195,7 +258,7 @@ fn a_directory_of_somebody_else_is_left_alone() {
     fs::create_dir(scratch.store()).unwrap();
     fs::write(scratch.store().join("letter.txt"), "Dear").unwrap();
     let error = refusal(&scratch.store());
-    assert!(error.to_string().contains("is not empty: there is letter.txt"), "{error}");
+    assert!(error.to_string().contains("is not empty, there is letter.txt"), "{error}");
     assert_eq!(scratch.contents().len(), 1);
     let file = scratch.store().join("letter.txt");
     assert!(matches!(refusal(&file), StoreError::Io { .. } | StoreError::Corrupt { .. }));
@@ -205,7 +268,7 @@ fn a_directory_of_somebody_else_is_left_alone() {
 fn a_tool_does_not_make_a_store() {
     let scratch = Scratch::new();
     let error = Disk::open_existing(scratch.store(), DiskOptions::default()).map(|_| ()).unwrap_err();
-    assert!(error.to_string().contains("there is no store"), "{error}");
+    assert!(error.to_string().contains("There is no store"), "{error}");
     assert!(!scratch.store().exists());
 }
 
@@ -215,6 +278,14 @@ fn a_crash_while_the_store_was_made_does_not_hinder() {
     fs::create_dir(scratch.store()).unwrap();
     fs::write(scratch.store().join("LOCK"), "").unwrap();
     fs::write(scratch.store().join("FORMAT.new"), "colib").unwrap();
+    fs::write(scratch.store().join("data.redb"), "").unwrap();
+    fs::write(scratch.store().join("data.redb.new"), "re").unwrap();
     drop(open(&scratch.store()).unwrap());
     open(&scratch.store()).unwrap();
+    // A file that is not explained is not touched.
+    fs::remove_file(scratch.store().join("FORMAT")).unwrap();
+    let before = scratch.contents();
+    let error = refusal(&scratch.store());
+    assert!(error.to_string().contains("there is data.redb"), "{error}");
+    assert!(scratch.contents() == before);
 }
