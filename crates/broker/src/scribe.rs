@@ -319,9 +319,9 @@ impl Scribe {
         // What was committed before may have to be made again.
         if self.reduced.is_empty()
             && self.retry_at.is_some()
-            && let Err(error) = self.store.sync()
+            && let Err(still) = self.store.sync()
         {
-            return self.fail(&error, now);
+            return self.fail(&still, now);
         }
         self.group.clear();
         self.group.shrink_to(GROUP_SPARE);

@@ -20,8 +20,10 @@ use crate::records::FORMAT_VERSION;
 
 const LOCK: &str = "LOCK";
 const FORMAT: &str = "FORMAT";
-/// The format file until there is a store; only a crash leaves it.
+/// Says until there is a store that one is being made; only a crash leaves it.
 const FORMAT_NEW: &str = "FORMAT.new";
+/// The format file before it gets its name.
+const FORMAT_WHOLE: &str = "FORMAT.whole";
 /// What comes behind the name of a file of the engine while it is made.
 const NEW: &str = ".new";
 const MAGIC: &str = "colibri-storage ";
@@ -65,7 +67,10 @@ impl Directory {
         // Another process may have made it meanwhile.
         let is_new = !is_formatted(&format)?;
         if is_new {
-            write_format(path)?;
+            let new = path.join(FORMAT_NEW);
+            // It has to be there before the files that it explains.
+            let begin = || write_format(&new).and_then(|()| File::open(path)?.sync_all());
+            begin().map_err(|error| StoreError::io(&new, &error))?;
         }
         Ok(Self { path: path.to_owned(), _lock: lock, is_new })
     }
@@ -77,10 +82,13 @@ impl Directory {
 
     /// Says that there is a store.
     pub(super) fn finish(&mut self) -> Result<(), StoreError> {
-        let format = self.path.join(FORMAT);
+        let (format, whole) = (self.path.join(FORMAT), self.path.join(FORMAT_WHOLE));
         let rename = || {
-            fs::rename(self.path.join(FORMAT_NEW), &format)?;
-            File::open(&self.path)?.sync_all()
+            write_format(&whole)?;
+            fs::rename(&whole, &format)?;
+            File::open(&self.path)?.sync_all()?;
+            // Not before: one of them has to be there whatever a loss of power leaves.
+            fs::remove_file(self.path.join(FORMAT_NEW))
         };
         rename().map_err(|error| StoreError::io(&format, &error))?;
         self.is_new = false;
@@ -157,7 +165,8 @@ fn check_empty(path: &Path) -> Result<(), StoreError> {
     let file_new = format!("{FILE}{NEW}");
     for entry in fs::read_dir(path).map_err(told)? {
         let name = entry.map_err(told)?.file_name();
-        let is_ours = is_unfinished && (name == FORMAT_NEW || name == FILE || name == *file_new);
+        let names = [FORMAT_NEW, FORMAT_WHOLE, FILE, &file_new];
+        let is_ours = is_unfinished && names.into_iter().any(|ours| name == *ours);
         if !is_ours && name != LOCK && name != "lost+found" {
             return Err(StoreError::Foreign { path: path.to_owned(), found: name.display().to_string() });
         }
@@ -165,15 +174,11 @@ fn check_empty(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Writes the format under the name that it has until there is a store.
-fn write_format(path: &Path) -> Result<(), StoreError> {
-    let new = path.join(FORMAT_NEW);
-    let write = || -> io::Result<()> {
-        let mut file = File::create(&new)?;
-        file.write_all(format!("{MAGIC}{FORMAT_VERSION}\n").as_bytes())?;
-        file.sync_all()?;
-        // It has to be there before the files that it explains.
-        File::open(path)?.sync_all()
-    };
-    write().map_err(|error| StoreError::io(&new, &error))
+/// Writes the format to a file that may be there from before.
+fn write_format(path: &Path) -> io::Result<()> {
+    let text = format!("{MAGIC}{FORMAT_VERSION}\n");
+    let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.set_len(text.len() as u64)?;
+    file.sync_all()
 }
