@@ -145,12 +145,15 @@ impl Shard {
 
     /// Sets the timers of a session whose client is away.
     fn restore_deadlines(&mut self, session: u32, stay: u32, since: Option<u64>, will: Option<FoundWill>) {
+        let start = self.epoch + self.now.as_millis();
+        let was_connected = since.is_none();
         // A client that was connected when a crash came is away since then, which is since now as far as is
-        // known here.
-        let since = since.unwrap_or(self.epoch + self.now.as_millis());
+        // known here. None has left in the future: a clock that was set back makes no session last longer.
+        let since = since.unwrap_or(start).min(start);
         let publisher = Subscriber::session(self.number, session);
         let epoch = self.epoch;
         let Some(entry) = self.sessions.get_mut(session) else { return };
+        entry.left_at = since;
         // [v5 MQTT-4.1.0-2]; the time before this broker began counts too.
         if entry.expiry_interval != u32::MAX {
             let end = time(since.saturating_add(u64::from(entry.expiry_interval) * 1000), epoch);
@@ -159,9 +162,13 @@ impl Shard {
         if let Some(FoundWill { mut message, message_expiry, delay, due_at }) = will {
             message.publisher = publisher;
             entry.will = Some(Box::new(Will { message: Arc::new(message), message_expiry, delay }));
-            let due = due_at.unwrap_or_else(|| since.saturating_add(u64::from(delay) * 1000));
-            let due = time(due, epoch);
+            let latest = since.saturating_add(u64::from(delay) * 1000);
+            let due = time(due_at.map_or(latest, |due| due.min(latest)), epoch);
             self.timers.set(due, Timer::WillDelay { session, stay });
+        }
+        if was_connected {
+            // So that its time does not begin again with the next crash.
+            self.record_session(session);
         }
     }
 

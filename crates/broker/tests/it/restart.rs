@@ -4,7 +4,7 @@ use colibri_codec::Version::V5;
 use colibri_sim::{World, config};
 use colibri_storage::faulty::Faulty;
 
-use crate::hello::Hello;
+use crate::hello::{Hello, Testament};
 use crate::world::Clients;
 
 #[test]
@@ -74,5 +74,57 @@ fn the_time_in_which_the_broker_was_not_there_counts_towards_session_expiry() {
         let world = World::later(config(shards), 1, store, 10_000);
         assert!(!world.dial(&Hello::resume(V5, "short")).expect_accepted(), "{shards} shards");
         assert!(world.dial(&Hello::resume(V5, "long")).expect_accepted(), "{shards} shards");
+    }
+}
+
+#[test]
+fn a_session_ends_by_when_its_client_left_and_not_by_when_its_will_was_published() {
+    // [v5 MQTT-4.1.0-2]
+    for shards in [1, 2, 8] {
+        let world = World::with_store(config(shards), 1, Faulty::new());
+        let will = Testament::new("t", b"gone").delay(40);
+        let client = world.join(&Hello::new(V5, "client").clean(false).expiry(60).will(will));
+        client.cut();
+        world.advance(45);
+        world.run();
+        let store = world.store().unwrap().end_luckily();
+        let world = World::later(config(shards), 1, store, 61_000);
+        assert!(!world.dial(&Hello::resume(V5, "client")).expect_accepted(), "{shards} shards");
+    }
+}
+
+#[test]
+fn the_time_of_a_session_whose_client_a_crash_disconnected_begins_once() {
+    // [v5 MQTT-4.1.0-2]
+    for shards in [1, 2, 8] {
+        let mut world = World::with_store(config(shards), 1, Faulty::new());
+        let client = world.join(&Hello::new(V5, "client").clean(false).expiry(60));
+        client.subscribe("t", 1);
+        for seconds in [10, 50, 69] {
+            world.run();
+            let store = world.store().unwrap().end_luckily();
+            world = World::later(config(shards), 1, store, seconds * 1000);
+        }
+        world.advance(2);
+        assert!(!world.dial(&Hello::resume(V5, "client")).expect_accepted(), "{shards} shards");
+    }
+}
+
+#[test]
+fn a_clock_that_was_set_back_makes_no_session_and_no_will_wait_longer() {
+    for shards in [1, 2, 8] {
+        let world = World::later(config(shards), 1, Faulty::new(), 1_000_000);
+        let will = Testament::new("t", b"gone").delay(40);
+        let client = world.join(&Hello::new(V5, "client").clean(false).expiry(60).will(will));
+        client.cut();
+        world.run();
+        let store = world.store().unwrap().end_luckily();
+        let world = World::with_store(config(shards), 1, store);
+        let heir = world.join(&Hello::new(V5, "heir"));
+        heir.subscribe("t", 0);
+        world.advance(41);
+        heir.expect_publish("t", "gone", 0);
+        world.advance(20);
+        assert!(!world.dial(&Hello::resume(V5, "client")).expect_accepted(), "{shards} shards");
     }
 }
