@@ -27,6 +27,9 @@ pub(super) struct Found {
     /// Changes to be made before anything else: rows that belong to nobody go, bodies that shards share are
     /// copied.
     pub(super) mending: Batch,
+    /// How many rows belong to no session, and the first of them: no broker leaves any, but an import may.
+    pub(super) strays: usize,
+    pub(super) first_stray: Option<StoreError>,
 }
 
 #[derive(Default)]
@@ -87,7 +90,11 @@ impl Found {
             };
             // The decoder has checked that it is UTF-8.
             let client_id = String::from_utf8_lossy(key).into_owned();
-            names.insert(record.number, client_id.clone());
+            if names.insert(record.number, client_id.clone()).is_some() {
+                // Each would be given the messages of both, and the first to end would take them away.
+                let what = format!("session {} has another client already", record.number);
+                return Err(StoreError::corrupt_row(Table::Sessions, key, what));
+            }
             found.sessions.insert(client_id, session);
             Ok(())
         })?;
@@ -121,6 +128,10 @@ impl Found {
             Some(name) => self.sessions.get_mut(name),
             None => {
                 self.mending.delete(table, key);
+                self.strays += 1;
+                self.first_stray.get_or_insert_with(|| {
+                    StoreError::corrupt_row(table, key, format!("there is no session {number}"))
+                });
                 None
             }
         }

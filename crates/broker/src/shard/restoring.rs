@@ -51,7 +51,7 @@ impl Shard {
         mut store: Box<dyn Store>,
         epoch: u64,
         wake: Box<dyn Fn() + Send + Sync>,
-        report: Box<dyn FnMut(Report<'_>) + Send>,
+        mut report: Box<dyn FnMut(Report<'_>) + Send>,
     ) -> Result<(Scribe, Restored), StoreError> {
         let mut restored = Restored::default();
         let mut found = Found::read(&*store, epoch)?;
@@ -94,6 +94,9 @@ impl Shard {
         // After a failed sync and the end of the process, what was read may not be on the disk yet, and nobody
         // may be told of it before it is.
         store.commit(&found.mending, true)?;
+        if let Some(first) = &found.first_stray {
+            report(Report::Strays { rows: found.strays, first });
+        }
         let mut inboxes = Vec::new();
         let mut durability = Durability::default();
         for shard in shards {

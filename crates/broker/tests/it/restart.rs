@@ -1,8 +1,16 @@
 //! A broker that begins with what the one before it stored.
 
+use std::sync::{Arc, Mutex};
+
+use colibri_broker::Report;
+use colibri_broker::shard::Shard;
+use colibri_codec::PacketId;
 use colibri_codec::Version::V5;
+use colibri_protocol::Time;
 use colibri_sim::{World, config};
 use colibri_storage::faulty::Faulty;
+use colibri_storage::records::{SessionRecord, received_key};
+use colibri_storage::{Batch, Put, Store, StoreError, Table};
 
 use crate::hello::{Hello, Testament};
 use crate::world::Clients;
@@ -127,4 +135,68 @@ fn a_clock_that_was_set_back_makes_no_session_and_no_will_wait_longer() {
         world.advance(20);
         assert!(!world.dial(&Hello::resume(V5, "client")).expect_accepted(), "{shards} shards");
     }
+}
+
+/// A store with two sessions, and what else `change` puts there.
+fn imported(change: impl FnOnce(&mut Batch)) -> Faulty {
+    let mut batch = Batch::new();
+    for number in [1, 2] {
+        let record = SessionRecord {
+            number,
+            expiry_interval: u32::MAX,
+            connected: false,
+            disconnected_at: 1,
+            will: None,
+        };
+        batch.put_with(Table::Sessions, format!("client-{number}").as_bytes(), Put::Replace, |out| {
+            record.encode(out)
+        });
+    }
+    change(&mut batch);
+    let mut store = Faulty::new();
+    store.commit(&batch, true).unwrap();
+    store
+}
+
+/// Begins with a store; what the broker reports then, or why it does not begin.
+fn begin(store: &Faulty) -> Result<Vec<String>, StoreError> {
+    let config = Arc::new(config(1));
+    let (mut shards, _stopper) = Shard::all(&config, vec![Box::new(|| {})], Time::from_millis(0));
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let lines = Arc::clone(&told);
+    let report = move |report: Report<'_>| lines.lock().unwrap().push(format!("{report:?}"));
+    Shard::restore_all(&mut shards, Box::new(store.clone()), 1_000, Box::new(|| {}), Box::new(report))?;
+    let told = told.lock().unwrap().clone();
+    Ok(told)
+}
+
+#[test]
+fn rows_that_belong_to_no_session_are_deleted_and_reported_once() {
+    let id = PacketId::new(5).unwrap();
+    let store = imported(|batch| {
+        batch.put(Table::Received, &received_key(2, id), b"");
+        batch.put(Table::Received, &received_key(3, id), b"");
+        batch.put(Table::Received, &received_key(4, id), b"");
+    });
+    let told = begin(&store).unwrap();
+    assert!(told.len() == 1 && told[0].contains("rows: 2") && told[0].contains("no session 3"), "{told:?}");
+    assert_eq!(store.rows(Table::Received), Some(1));
+    assert_eq!(begin(&store).unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn two_clients_with_one_session_number_are_damage_and_nothing_is_changed() {
+    let store = imported(|batch| {
+        let record = SessionRecord {
+            number: 2,
+            expiry_interval: u32::MAX,
+            connected: false,
+            disconnected_at: 1,
+            will: None,
+        };
+        batch.put_with(Table::Sessions, b"twin", Put::Replace, |out| record.encode(out));
+    });
+    let error = begin(&store).unwrap_err();
+    assert!(error.to_string().contains("key \"twin\": session 2 has another client already"), "{error}");
+    assert_eq!((store.rows(Table::Sessions), store.rows(Table::Meta)), (Some(3), Some(0)));
 }
