@@ -60,11 +60,23 @@ impl Shard {
         let placement =
             found.placement.unwrap_or_else(|| shards.first().map_or(0, |shard| shard.config.seed));
         let homes = Placement::new(placement, count);
-        found.part_bodies(&*store, |name| homes.shard_of(name))?;
-        for (number, shard) in (0u8..).zip(&mut *shards) {
+        for shard in &mut *shards {
             shard.epoch = epoch;
             shard.overdue = true;
             shard.placement = Placement::new(placement, count);
+        }
+        each_row(&*store, Table::Retained, |key, value| {
+            let record = RetainedRecord::decode(key, value)?;
+            let message = Arc::new(Message::from_stored(&record.message, epoch));
+            if let Some(shard) = home_of(shards, record.message.topic.as_str()) {
+                restored.retained += 1;
+                shard.restore_retained(message);
+            }
+            Ok(())
+        })?;
+        // All was read, and nothing is damaged.
+        found.part_bodies(&mut *store, |name| homes.shard_of(name))?;
+        for (number, shard) in (0u8..).zip(&mut *shards) {
             shard.journal =
                 Journal::new(Arc::clone(&requests), number, count, (found.next_number, found.next_row));
         }
@@ -76,15 +88,6 @@ impl Shard {
                 shard.restore_session(&client_id, session)?;
             }
         }
-        each_row(&*store, Table::Retained, |key, value| {
-            let record = RetainedRecord::decode(key, value)?;
-            let message = Arc::new(Message::from_stored(&record.message, epoch));
-            if let Some(shard) = home_of(shards, record.message.topic.as_str()) {
-                restored.retained += 1;
-                shard.restore_retained(message);
-            }
-            Ok(())
-        })?;
         let reserved = encode_counter(found.next_number.saturating_add(NUMBERS));
         let numbers = [(Counter::Session, &reserved), (Counter::Body, &reserved)];
         let placement = encode_counter(placement);

@@ -1,5 +1,6 @@
 //! A broker that begins with what the one before it stored.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use colibri_broker::Report;
@@ -10,7 +11,7 @@ use colibri_protocol::Time;
 use colibri_sim::{World, config};
 use colibri_storage::faulty::Faulty;
 use colibri_storage::records::{SessionRecord, received_key};
-use colibri_storage::{Batch, Put, Store, StoreError, Table};
+use colibri_storage::{Batch, Put, Rows, Store, StoreError, Table, Visit};
 
 use crate::hello::{Hello, Testament};
 use crate::world::Clients;
@@ -160,12 +161,16 @@ fn imported(change: impl FnOnce(&mut Batch)) -> Faulty {
 
 /// Begins with a store; what the broker reports then, or why it does not begin.
 fn begin(store: &Faulty) -> Result<Vec<String>, StoreError> {
-    let config = Arc::new(config(1));
-    let (mut shards, _stopper) = Shard::all(&config, vec![Box::new(|| {})], Time::from_millis(0));
+    begin_with(1, Box::new(store.clone()))
+}
+
+fn begin_with(shards: usize, store: Box<dyn Store>) -> Result<Vec<String>, StoreError> {
+    let wakes = (0..shards).map(|_| Box::new(|| {}) as Box<dyn Fn() + Send + Sync>).collect();
+    let (mut shards, _stopper) = Shard::all(&Arc::new(config(shards)), wakes, Time::from_millis(0));
     let told = Arc::new(Mutex::new(Vec::new()));
     let lines = Arc::clone(&told);
     let report = move |report: Report<'_>| lines.lock().unwrap().push(format!("{report:?}"));
-    Shard::restore_all(&mut shards, Box::new(store.clone()), 1_000, Box::new(|| {}), Box::new(report))?;
+    Shard::restore_all(&mut shards, store, 1_000, Box::new(|| {}), Box::new(report))?;
     let told = told.lock().unwrap().clone();
     Ok(told)
 }
@@ -199,4 +204,67 @@ fn two_clients_with_one_session_number_are_damage_and_nothing_is_changed() {
     let error = begin(&store).unwrap_err();
     assert!(error.to_string().contains("key \"twin\": session 2 has another client already"), "{error}");
     assert_eq!((store.rows(Table::Sessions), store.rows(Table::Meta)), (Some(3), Some(0)));
+}
+
+/// A store that notes how large the largest batch was.
+struct Watched {
+    store: Faulty,
+    largest: Arc<AtomicUsize>,
+}
+
+impl Store for Watched {
+    fn commit(&mut self, batch: &Batch, sync: bool) -> Result<(), StoreError> {
+        self.largest.fetch_max(batch.size(), Ordering::Relaxed);
+        self.store.commit(batch, sync)
+    }
+
+    fn sync(&mut self) -> Result<(), StoreError> {
+        self.store.sync()
+    }
+
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.store.get(table, key)
+    }
+
+    fn scan(&self, table: Table, rows: Rows<'_>, visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        self.store.scan(table, rows, visit)
+    }
+
+    fn size(&self) -> Option<u64> {
+        self.store.size()
+    }
+
+    fn rows(&self, table: Table) -> Option<u64> {
+        self.store.rows(table)
+    }
+}
+
+#[test]
+fn a_start_with_more_shards_needs_no_memory_for_all_that_they_shared() {
+    let names: Vec<String> = (0..8).map(|number| format!("client-{number}")).collect();
+    let world = World::with_store(config(1), 1, Faulty::new());
+    for name in &names {
+        let client = world.join(&Hello::resume(V5, name));
+        client.subscribe("t", 1);
+        client.cut();
+    }
+    let publisher = world.join(&Hello::new(V5, "publisher"));
+    let payload = |number: u8| "abcdefghijkl".chars().nth(number.into()).unwrap().to_string().repeat(1 << 20);
+    for number in 0..12 {
+        publisher.publish("t", payload(number), 1);
+    }
+    world.run();
+    let store = world.store().unwrap().end_luckily();
+    let largest = Arc::new(AtomicUsize::new(0));
+    let watched = Watched { store: store.clone(), largest: Arc::clone(&largest) };
+    begin_with(8, Box::new(watched)).unwrap();
+    let largest = largest.load(Ordering::Relaxed) >> 20;
+    assert!((12..20).contains(&largest), "{largest} MiB in one batch");
+    assert!(store.rows(Table::Bodies) > Some(24), "there are copies");
+    let world = World::with_store(config(8), 1, store);
+    for name in &names {
+        let client = world.join(&Hello::resume(V5, name));
+        (0..12).for_each(|number| drop(client.expect_publish("t", payload(number), 1)));
+        client.expect_nothing();
+    }
 }
