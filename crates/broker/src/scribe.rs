@@ -123,6 +123,13 @@ pub enum Report<'a> {
     Healed,
     /// A row could not be read.
     Unreadable(&'a StoreError),
+    /// At the start there were rows that belong to no session. They are deleted.
+    Strays {
+        /// How many.
+        rows: usize,
+        /// Which the first is.
+        first: &'a StoreError,
+    },
 }
 
 /// Changes of a shard.
@@ -536,7 +543,7 @@ mod tests {
             told.lock().unwrap_or_else(PoisonError::into_inner).push(match report {
                 Report::Failed(StoreError::Full { .. }) => "full",
                 Report::Healed => "healed",
-                Report::Failed(_) | Report::Unreadable(_) => "other",
+                Report::Failed(_) | Report::Unreadable(_) | Report::Strays { .. } => "other",
             });
         });
         let inboxes = vec![Arc::new(Inbox::new(Box::new(|| {})))];

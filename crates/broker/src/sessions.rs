@@ -23,6 +23,8 @@ pub(crate) struct ClientSession {
     pub(crate) expiry_interval: u32,
     pub(crate) subscriptions: SubscriptionList,
     pub(crate) will: Option<Box<Will>>,
+    /// When the client left, in milliseconds since 1970; means nothing while it is connected.
+    pub(crate) left_at: u64,
     /// Tells timers of an earlier stay from those of this one.
     pub(crate) stay: u32,
     /// Whether a timer is set for messages that expire while they wait.
@@ -120,6 +122,7 @@ impl Sessions {
             expiry_interval: 0,
             subscriptions: SubscriptionList::default(),
             will: None,
+            left_at: 0,
             stay: 0,
             expiry_watched: false,
             backlogged: false,

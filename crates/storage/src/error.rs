@@ -90,6 +90,15 @@ impl StoreError {
         Self::Newer { place: row(table, key), found: found.into(), known: known.into() }
     }
 
+    /// What is damaged and how, for one who knows already that something is; else the whole sentence.
+    #[must_use]
+    pub fn detail(&self) -> String {
+        match self {
+            Self::Corrupt { place, what } => format!("{place}: {what}"),
+            other => other.to_string(),
+        }
+    }
+
     /// Whether the same may succeed later without anything being opened anew: only when there was no room.
     #[must_use]
     pub const fn can_retry(&self) -> bool {

@@ -15,6 +15,9 @@ use super::journal::FetchedRow;
 use crate::message::Message;
 use crate::subscriber::Options;
 
+/// Copies of bodies are written when they have so many bytes, so that a start needs no memory for all of them.
+const PARTED_MAX: usize = 16 << 20;
+
 /// The sessions in a store, and rows that belong to none.
 #[derive(Default)]
 pub(super) struct Found {
@@ -27,6 +30,9 @@ pub(super) struct Found {
     /// Changes to be made before anything else: rows that belong to nobody go, bodies that shards share are
     /// copied.
     pub(super) mending: Batch,
+    /// How many rows belong to no session, and the first of them: no broker leaves any, but an import may.
+    pub(super) strays: usize,
+    pub(super) first_stray: Option<StoreError>,
 }
 
 #[derive(Default)]
@@ -87,7 +93,11 @@ impl Found {
             };
             // The decoder has checked that it is UTF-8.
             let client_id = String::from_utf8_lossy(key).into_owned();
-            names.insert(record.number, client_id.clone());
+            if names.insert(record.number, client_id.clone()).is_some() {
+                // Each would be given the messages of both, and the first to end would take them away.
+                let what = format!("session {} has another client already", record.number);
+                return Err(StoreError::corrupt_row(Table::Sessions, key, what));
+            }
             found.sessions.insert(client_id, session);
             Ok(())
         })?;
@@ -121,6 +131,10 @@ impl Found {
             Some(name) => self.sessions.get_mut(name),
             None => {
                 self.mending.delete(table, key);
+                self.strays += 1;
+                self.first_stray.get_or_insert_with(|| {
+                    StoreError::corrupt_row(table, key, format!("there is no session {number}"))
+                });
                 None
             }
         }
@@ -181,7 +195,10 @@ impl Found {
                         return Err(StoreError::corrupt_row(Table::Queue, key, what));
                     }
                 },
-                QueueBody::Gone => (0, (0, None)),
+                // There may be one in a later version.
+                QueueBody::Gone => {
+                    return Err(StoreError::corrupt_row(Table::Queue, key, "it has no message"));
+                }
             };
             let in_memory = record.state != QueueState::Waiting || record.group.is_some() || record.replayed;
             let value = in_memory.then(|| FetchedRow { row: value.to_vec(), body: None });
@@ -204,9 +221,12 @@ impl Found {
 impl Found {
     /// Gives each shard a body of its own where rows of several need one: a shard deletes a body when none of
     /// its own rows needs it. That happens when the number of shards has changed.
+    ///
+    /// What is written here and there changes nothing that the store says: a start that ends before the others
+    /// leaves a body more.
     pub(super) fn part_bodies(
         &mut self,
-        store: &dyn Store,
+        store: &mut dyn Store,
         home: impl Fn(&str) -> u8,
     ) -> Result<(), StoreError> {
         // For each body the shard that has it, and the copies for others.
@@ -237,6 +257,10 @@ impl Found {
                 row.body = copy;
                 if let Some(value) = &mut row.value {
                     value.row = parted;
+                }
+                if self.mending.size() > PARTED_MAX {
+                    store.commit(&self.mending, false)?;
+                    self.mending.clear();
                 }
             }
         }

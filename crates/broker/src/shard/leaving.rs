@@ -70,9 +70,11 @@ impl Shard {
         messages.retain_waiting(|delivery| delivery.qos > QoS::AtMostOnce);
         self.spill_waiting(session, &mut messages);
         let now = self.now;
+        let left_at = self.epoch + now.as_millis();
         let stay = self.sessions.next_stay();
         let Some(entry) = self.sessions.get_mut(session) else { return };
         entry.connection = None;
+        entry.left_at = left_at;
         entry.stay = stay;
         // Also what a member of a shared group has begun. [v5 MQTT-4.8.2-4]
         entry.stored = Some(Box::new(messages));

@@ -187,7 +187,8 @@ impl Shard {
         let epoch = self.epoch;
         let Some(entry) = self.sessions.get(session).filter(|entry| entry.storage != 0) else { return };
         let away = !entry.is_connected();
-        let disconnected_at = if away { epoch + self.now.as_millis() } else { 0 };
+        // Not the time of this record: one is written later, too, when a delayed will has been published.
+        let disconnected_at = if away { entry.left_at } else { 0 };
         let will = entry.will.as_ref().map(|will| StoredWill {
             delay: will.delay,
             message_expiry: will.message_expiry,

@@ -51,7 +51,7 @@ impl Shard {
         mut store: Box<dyn Store>,
         epoch: u64,
         wake: Box<dyn Fn() + Send + Sync>,
-        report: Box<dyn FnMut(Report<'_>) + Send>,
+        mut report: Box<dyn FnMut(Report<'_>) + Send>,
     ) -> Result<(Scribe, Restored), StoreError> {
         let mut restored = Restored::default();
         let mut found = Found::read(&*store, epoch)?;
@@ -60,11 +60,23 @@ impl Shard {
         let placement =
             found.placement.unwrap_or_else(|| shards.first().map_or(0, |shard| shard.config.seed));
         let homes = Placement::new(placement, count);
-        found.part_bodies(&*store, |name| homes.shard_of(name))?;
-        for (number, shard) in (0u8..).zip(&mut *shards) {
+        for shard in &mut *shards {
             shard.epoch = epoch;
             shard.overdue = true;
             shard.placement = Placement::new(placement, count);
+        }
+        each_row(&*store, Table::Retained, |key, value| {
+            let record = RetainedRecord::decode(key, value)?;
+            let message = Arc::new(Message::from_stored(&record.message, epoch));
+            if let Some(shard) = home_of(shards, record.message.topic.as_str()) {
+                restored.retained += 1;
+                shard.restore_retained(message);
+            }
+            Ok(())
+        })?;
+        // All was read, and nothing is damaged.
+        found.part_bodies(&mut *store, |name| homes.shard_of(name))?;
+        for (number, shard) in (0u8..).zip(&mut *shards) {
             shard.journal =
                 Journal::new(Arc::clone(&requests), number, count, (found.next_number, found.next_row));
         }
@@ -76,15 +88,6 @@ impl Shard {
                 shard.restore_session(&client_id, session)?;
             }
         }
-        each_row(&*store, Table::Retained, |key, value| {
-            let record = RetainedRecord::decode(key, value)?;
-            let message = Arc::new(Message::from_stored(&record.message, epoch));
-            if let Some(shard) = home_of(shards, record.message.topic.as_str()) {
-                restored.retained += 1;
-                shard.restore_retained(message);
-            }
-            Ok(())
-        })?;
         let reserved = encode_counter(found.next_number.saturating_add(NUMBERS));
         let numbers = [(Counter::Session, &reserved), (Counter::Body, &reserved)];
         let placement = encode_counter(placement);
@@ -94,6 +97,9 @@ impl Shard {
         // After a failed sync and the end of the process, what was read may not be on the disk yet, and nobody
         // may be told of it before it is.
         store.commit(&found.mending, true)?;
+        if let Some(first) = &found.first_stray {
+            report(Report::Strays { rows: found.strays, first });
+        }
         let mut inboxes = Vec::new();
         let mut durability = Durability::default();
         for shard in shards {
@@ -145,12 +151,15 @@ impl Shard {
 
     /// Sets the timers of a session whose client is away.
     fn restore_deadlines(&mut self, session: u32, stay: u32, since: Option<u64>, will: Option<FoundWill>) {
+        let start = self.epoch + self.now.as_millis();
+        let was_connected = since.is_none();
         // A client that was connected when a crash came is away since then, which is since now as far as is
-        // known here.
-        let since = since.unwrap_or(self.epoch + self.now.as_millis());
+        // known here. None has left in the future: a clock that was set back makes no session last longer.
+        let since = since.unwrap_or(start).min(start);
         let publisher = Subscriber::session(self.number, session);
         let epoch = self.epoch;
         let Some(entry) = self.sessions.get_mut(session) else { return };
+        entry.left_at = since;
         // [v5 MQTT-4.1.0-2]; the time before this broker began counts too.
         if entry.expiry_interval != u32::MAX {
             let end = time(since.saturating_add(u64::from(entry.expiry_interval) * 1000), epoch);
@@ -159,9 +168,13 @@ impl Shard {
         if let Some(FoundWill { mut message, message_expiry, delay, due_at }) = will {
             message.publisher = publisher;
             entry.will = Some(Box::new(Will { message: Arc::new(message), message_expiry, delay }));
-            let due = due_at.unwrap_or_else(|| since.saturating_add(u64::from(delay) * 1000));
-            let due = time(due, epoch);
+            let latest = since.saturating_add(u64::from(delay) * 1000);
+            let due = time(due_at.map_or(latest, |due| due.min(latest)), epoch);
             self.timers.set(due, Timer::WillDelay { session, stay });
+        }
+        if was_connected {
+            // So that its time does not begin again with the next crash.
+            self.record_session(session);
         }
     }
 

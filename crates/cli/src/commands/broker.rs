@@ -219,6 +219,11 @@ fn open_storage(directory: &Path) -> Result<Storage, String> {
             }
             Report::Healed => format!("colibri broker: {} can be written again\n", shown.display()),
             Report::Unreadable(error) => format!("colibri broker: a stored message is lost: {error}\n"),
+            Report::Strays { rows, first } => format!(
+                "colibri broker: {rows} rows in {} belonged to no session and were deleted, the first: {}\n",
+                shown.display(),
+                first.detail()
+            ),
         };
         // As for the lines at the start.
         io::stderr().write_all(line.as_bytes()).unwrap_or_default();

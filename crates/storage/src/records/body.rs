@@ -1,6 +1,7 @@
 //! [`Table::Bodies`]: messages that several rows of queues refer to by number. The value is a
 //! [`StoredMessage`](super::StoredMessage).
 
+use super::check_number;
 use crate::{StoreError, Table};
 
 /// The key of a body. Numbers come from [`Counter::Body`](super::Counter) and are never used twice.
@@ -15,7 +16,7 @@ pub const fn body_key(body: u64) -> [u8; 8] {
 /// When the key cannot be one.
 pub fn parse_body_key(key: &[u8]) -> Result<u64, StoreError> {
     match <[u8; 8]>::try_from(key) {
-        Ok(number) => Ok(u64::from_be_bytes(number)),
+        Ok(number) => check_number(Table::Bodies, key, u64::from_be_bytes(number)),
         Err(_) => Err(StoreError::corrupt_row(Table::Bodies, key, "the key does not have 8 bytes")),
     }
 }

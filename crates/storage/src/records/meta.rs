@@ -1,5 +1,6 @@
 //! [`Table::Meta`]: counters whose numbers are never used twice.
 
+use super::NUMBER_MAX;
 use super::cursor::{Cursor, put_varint};
 use crate::{StoreError, Table};
 
@@ -50,5 +51,10 @@ pub fn decode_counter(counter: Counter, value: &[u8]) -> Result<u64, StoreError>
     let mut cursor = Cursor::open(Table::Meta, counter.key(), value, VERSION)?;
     let number = cursor.varint("number")?;
     cursor.end()?;
-    Ok(number)
+    match counter {
+        Counter::Session | Counter::Body if number > NUMBER_MAX => {
+            Err(cursor.wrong(format!("no broker comes to the number {number}")))
+        }
+        Counter::Session | Counter::Body | Counter::Placement => Ok(number),
+    }
 }

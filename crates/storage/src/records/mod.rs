@@ -50,10 +50,22 @@ pub const fn session_prefix(session: u64) -> [u8; 8] {
 /// The tables whose keys begin with the number of a session: what has to go when it ends.
 pub const OF_SESSION: [Table; 2] = [Table::Subscriptions, Table::Received];
 
+/// The highest number of a session, a body or a row of a queue, and the highest that a counter of them is at.
+/// No broker comes near it, and it leaves as many numbers as there are below it for those to come.
+pub const NUMBER_MAX: u64 = u64::MAX >> 1;
+
+/// Checks a number of which there is no 0.
+fn check_number(table: Table, key: &[u8], number: u64) -> Result<u64, StoreError> {
+    match number {
+        1..=NUMBER_MAX => Ok(number),
+        _ => Err(StoreError::corrupt_row(table, key, format!("no broker gives out the number {number}"))),
+    }
+}
+
 /// Splits a key that begins with the number of a session.
 fn split_session(table: Table, key: &[u8]) -> Result<(u64, &[u8]), StoreError> {
     match key.split_first_chunk::<8>() {
-        Some((number, rest)) => Ok((u64::from_be_bytes(*number), rest)),
+        Some((number, rest)) => Ok((check_number(table, key, u64::from_be_bytes(*number))?, rest)),
         None => Err(StoreError::corrupt_row(table, key, "the key is shorter than a session number")),
     }
 }

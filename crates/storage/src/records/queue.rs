@@ -8,8 +8,8 @@
 
 use colibri_codec::{PacketId, QoS, TopicFilter};
 
-use super::StoredMessage;
 use super::cursor::{Cursor, put_bytes, put_varint, qos};
+use super::{StoredMessage, check_number};
 use crate::{StoreError, Table};
 
 /// A message for one session.
@@ -93,7 +93,10 @@ pub fn queue_key(session: u64, sequence: u64) -> [u8; 16] {
 pub fn parse_queue_key(key: &[u8]) -> Result<(u64, u64), StoreError> {
     let halves = key.split_first_chunk::<8>();
     match halves.and_then(|(sequence, session)| Some((session.try_into().ok()?, *sequence))) {
-        Some((session, sequence)) => Ok((u64::from_be_bytes(session), u64::from_be_bytes(sequence))),
+        Some((session, sequence)) => {
+            let number = |bytes| check_number(Table::Queue, key, u64::from_be_bytes(bytes));
+            Ok((number(session)?, number(sequence)?))
+        }
         None => Err(StoreError::corrupt_row(Table::Queue, key, "the key does not have 16 bytes")),
     }
 }

@@ -5,7 +5,7 @@
 //! Message Expiry Interval (if bit 3), and the message.
 
 use super::cursor::{Cursor, put_varint};
-use super::{StoredMessage, UnixMillis};
+use super::{StoredMessage, UnixMillis, check_number};
 use crate::{StoreError, Table};
 
 /// A session that outlives its connection.
@@ -81,7 +81,7 @@ impl<'a> SessionRecord<'a> {
         if flags & !KNOWN != 0 || (flags & WILL == 0 && flags & (WILL_DUE | WILL_EXPIRES) != 0) {
             return Err(cursor.wrong(format!("flags are {flags:#04x}")));
         }
-        let number = cursor.varint("number of the session")?;
+        let number = check_number(Table::Sessions, key, cursor.varint("number of the session")?)?;
         let expiry_interval = cursor.u32("session expiry interval")?;
         let disconnected_at = cursor.u64("time of disconnection")?;
         let will = match flags & WILL {

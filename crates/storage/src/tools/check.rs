@@ -156,11 +156,7 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for problem in &self.problems {
-            if let StoreError::Corrupt { place, what } = &problem.error {
-                writeln!(f, "{place}: {what}")?;
-            } else {
-                writeln!(f, "{}", problem.error)?;
-            }
+            writeln!(f, "{}", problem.error.detail())?;
         }
         let unlisted = self.problem_count - self.problems.len() as u64;
         if unlisted > 0 {
