@@ -317,3 +317,22 @@ fn what_was_sent_in_another_order_than_it_was_stored_can_be_acknowledged_after_a
         ],
     );
 }
+
+/// The oracle held a broker to the limit of its queues that had just begun. What a full queue drops is deleted behind
+/// the joints of the turn, so a crash between the two brings it back, once.
+#[test]
+fn what_a_full_queue_dropped_may_wait_again_when_its_deletion_was_lost() {
+    let queue = Some((QueueFull::DropOldest, 3));
+    let durability = Durability::Periodic(Duration::from_secs(5));
+    run_with(
+        Setting { durability, queue, protocol: 154, ..Setting::PLAIN },
+        1_324_112,
+        3,
+        &[
+            (Action::Publish(3, Message::new('s', 1, 1)), 18),
+            (Action::Flood(7, 1_300), 27),
+            (Action::LosePower(11_732_356_609_005_266_939), 1),
+            (Action::Start, 4),
+        ],
+    );
+}
