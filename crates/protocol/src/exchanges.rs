@@ -95,9 +95,13 @@ impl<M> Exchanges<M> {
     }
 
     fn push_beside(&mut self, kept: Option<M>) {
-        let before = self.marks.len();
-        let nothing = || Box::new(Beside { kept: iter::repeat_with(|| None).take(before).collect() });
-        self.beside.get_or_insert_with(nothing).kept.push_back(kept);
+        self.beside(self.marks.len()).kept.push_back(kept);
+    }
+
+    /// What is kept beside so many marks; nothing if that is new.
+    fn beside(&mut self, marks: usize) -> &mut Beside<M> {
+        let nothing = || Box::new(Beside { kept: iter::repeat_with(|| None).take(marks).collect() });
+        self.beside.get_or_insert_with(nothing)
     }
 
     /// Takes the oldest out.
@@ -125,13 +129,17 @@ impl<M> Exchanges<M> {
         self.beside.as_ref()?.kept.get(index)?.as_ref()
     }
 
+    /// Puts one between others, at a place of at most their number.
+    pub(crate) fn insert(&mut self, index: usize, mark: Mark, kept: M) {
+        let before = self.marks.len();
+        let index = index.min(before);
+        self.beside(before).kept.insert(index, Some(kept));
+        self.marks.insert(index, mark);
+    }
+
     /// Keeps a message for one that has none.
     pub(crate) fn keep(&mut self, index: usize, message: M) {
-        if self.beside.is_none() {
-            let kept = iter::repeat_with(|| None).take(self.marks.len()).collect();
-            self.beside = Some(Box::new(Beside { kept }));
-        }
-        if let Some(place) = self.beside.as_mut().and_then(|beside| beside.kept.get_mut(index)) {
+        if let Some(place) = self.beside(self.marks.len()).kept.get_mut(index) {
             *place = Some(message);
         }
     }

@@ -108,17 +108,25 @@ impl<M> Outgoing<M> {
         Some(id)
     }
 
-    /// Puts an exchange back that an earlier life of this end had begun; they come in their order.
+    /// Puts an exchange back that an earlier life of this end had begun, at the place of its identifier.
+    ///
+    /// One that seems to be older than all in the queue may as well be newer by more than half of the circle. It
+    /// comes behind them then, and they are moved aside, where the order of identifiers has no meaning.
     pub(crate) fn restore(&mut self, id: PacketId, stage: Stage, kept: M) {
         if self.find(id).is_some() {
             return;
         }
-        self.move_old_aside(id);
         if let Stage::AwaitingPubcomp { order } = stage {
             self.pubrecs = self.pubrecs.max(order.wrapping_add(1));
         }
-        self.queue.push(Mark::new(id, stage), Some(kept));
-        self.counter = Counter::after(id);
+        self.move_old_aside(id);
+        let marks = self.queue.marks();
+        let newer = marks.iter().rev().take_while(|mark| distance(mark.id, id) > SPAN_MAX).count();
+        let place = marks.len() - newer;
+        self.queue.insert(place, Mark::new(id, stage), kept);
+        if let Some(newest) = self.queue.marks().back() {
+            self.counter = Counter::after(newest.id);
+        }
     }
 
     /// How far the open exchange under an identifier has come.

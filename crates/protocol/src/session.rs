@@ -130,8 +130,8 @@ impl<M> Session<M> {
     }
 
     /// Puts a message back that was under way when the broker before this one ended, behind those that
-    /// were put back before it. To be done in the order in which the messages were sent, and before the
-    /// session is used.
+    /// were put back before it. To be done before the session is used, and more or less in the order in which
+    /// the messages were sent: they stand in that of their identifiers if these are not too far apart.
     ///
     /// `order` says which of the messages that were taken over was so first.
     pub fn restore(&mut self, message: M, progress: Progress, order: u32)

@@ -337,6 +337,7 @@ impl Run {
                 self.clients.iter_mut().for_each(Client::doubts_expiry);
             }
             self.world.start();
+            self.watch.process_begins(&self.world, &mut self.oracle);
             self.oracle.coverage.note("the broker starts where it was killed");
             self.disk.is_opened(&self.world);
             self.oracle.starts(self.world.now());

@@ -23,6 +23,8 @@ pub(crate) struct Watch {
     waiting: usize,
     in_flight: usize,
     durability: Durability,
+    /// How many messages waited for one session at most when the process began, and have not been taken since.
+    left_over: usize,
     /// How far the store is synced if that is not all, and since when it has been seen to be so.
     unsynced: Option<(u64, u64)>,
 }
@@ -48,21 +50,36 @@ impl Watch {
             QueueFull::DropOldest | QueueFull::DropNewest | QueueFull::Disconnect => 1,
         };
         let waiting = config.queued_messages_maximum * kept;
-        Self { output, waiting, in_flight, durability: config.durability, unsynced: None }
+        Self { output, waiting, in_flight, durability: config.durability, left_over: 0, unsynced: None }
+    }
+
+    /// A process has begun with what was stored. More may wait than a queue takes: what was sent and is not
+    /// stored as such waits again, and so does what a full queue has dropped, which is deleted behind the joints
+    /// of its turn and may be parted from them by a crash. A turn has no more than all clients have under way.
+    pub(crate) fn process_begins(&mut self, world: &World, oracle: &mut Oracle) {
+        self.left_over = world.holdings().waiting;
+        let limit = self.waiting + self.in_flight + (PUBLISHED + 1) * CLIENTS;
+        if self.left_over > limit {
+            let found = self.left_over;
+            oracle.fail(format!(
+                "{found} messages wait for one session behind a crash, and {limit} is the limit"
+            ));
+        }
     }
 
     /// Looks at the broker after a step.
-    pub(crate) fn look(&self, world: &World, oracle: &mut Oracle) {
+    pub(crate) fn look(&mut self, world: &World, oracle: &mut Oracle) {
         let held = world.holdings();
-        // What was sent and is not stored as such waits again behind a crash.
         // While the store takes nothing there may be more.
         let tickets = if oracle.may_refuse { 1 << 16 } else { 512 } + 8;
-        let again = if oracle.has_crashed() { self.in_flight } else { 0 };
+        // Nothing comes to a queue that had more than it takes.
+        self.left_over = self.left_over.min(held.waiting);
+        let waiting = self.waiting.max(self.left_over);
         let limits = [
             ("bytes of output wait for one client", held.output, self.output),
             ("bytes are in one gate", held.gate, self.output),
             ("bytes of one client are not dealt with", held.unread, 2 * PUBLISHED * PACKET),
-            ("messages wait for one session", held.waiting, self.waiting + again),
+            ("messages wait for one session", held.waiting, waiting),
             ("messages are under way to one session", held.in_flight, self.in_flight),
             ("turns wait for the store", held.open_tickets, tickets),
         ];

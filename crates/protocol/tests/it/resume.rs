@@ -353,3 +353,40 @@ fn a_session_knows_what_its_waiting_messages_weigh() {
     assert!(session.pop_waiting().is_some() && session.pop_waiting().is_none());
     assert_eq!(session.waiting_bytes(), 0);
 }
+
+#[test]
+fn a_session_that_is_put_back_in_another_order_than_its_identifiers_loses_nothing() {
+    // [v5 MQTT-2.2.1-3] [v5 MQTT-2.2.1-4] [v5 MQTT-4.4.0-1] [v3.1.1 MQTT-2.3.1-2] [v3.1.1 MQTT-4.4.0-1]
+    // What a broker has stored may have been sent in another order than it was stored.
+    let orders: [&[u16]; 5] =
+        [&[1, 2, 4, 3, 5], &[1, 2, 4, 3], &[4, 3], &[65_533, 2, 65_535, 1], &[1, 30_000, 4_465, 4_466]];
+    for version in VERSIONS {
+        for order in orders {
+            let mut session = Session::new();
+            for number in order {
+                let message = Message::new("a", QoS::AtLeastOnce, "1");
+                session.restore(message, Progress::Sent(id(*number)), 0);
+            }
+            assert_eq!(session.in_flight(), order.len());
+            let mut end = Raw::fresh_client(version, Limits::default(), session);
+            // It knows nothing of what was sent before.
+            end.end.watch.blind = true;
+            end.discard();
+            end.feed("20 L 01 00 P");
+            end.discard();
+            // None of them is in use by then.
+            let ids = (0..3).map(|_| match end.send("a", QoS::AtLeastOnce, "2") {
+                Sent::Written(Some(id)) => id.get(),
+                other => panic!("{other:?}"),
+            });
+            let mut all: Vec<u16> = ids.chain(order.iter().copied()).collect();
+            all.sort_unstable();
+            all.dedup();
+            assert_eq!(all.len(), order.len() + 3);
+            for number in all {
+                end.feed(&format!("40 02 {number:04x}"));
+            }
+            assert_eq!(end.end.connection.session().in_flight(), 0, "{order:?}");
+        }
+    }
+}

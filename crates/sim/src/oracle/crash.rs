@@ -35,11 +35,6 @@ impl Oracle {
         }
     }
 
-    /// Whether the broker has ever crashed.
-    pub(crate) const fn has_crashed(&self) -> bool {
-        self.crashes > 0
-    }
-
     /// Everything is stored that clients were told of.
     fn close_stamps(&mut self) {
         let position = self.position;

@@ -270,3 +270,69 @@ fn a_suspended_process_need_not_close_who_breaks_the_protocol() {
         ],
     );
 }
+
+/// A client lost its connection while a retained message waited behind a live one. What is retained stays in memory
+/// and was sent first on the next connection, so the identifiers were not in the order of the rows. After a kill two
+/// of the exchanges could not be found: their acknowledgements had no effect, and their rows stayed in the store.
+#[test]
+fn what_was_sent_in_another_order_than_it_was_stored_can_be_acknowledged_after_a_kill() {
+    let expiring = Message { expiry: Some(3), ..Message::new('r', 1, 2) };
+    let large = Message { large: true, ..Message::new('s', 0, 2) };
+    run_with(
+        Setting { protocol: 10, receive_maximum: 3, ..Setting::PLAIN },
+        1_004_512,
+        2,
+        &[
+            (Action::Connect(6, false), 1),
+            (Action::Connect(7, false), 3),
+            (Action::Settle, 3),
+            (Action::Settle, 3),
+            (Action::Publish(6, expiring), 5),
+            (Action::Subscribe(6, 3, 2), 4),
+            (Action::Stall(166), 3),
+            (Action::Publish(2, large), 5),
+            (Action::Answer(7, 20), 2),
+            (Action::Publish(7, Message::new('r', 2, 1)), 3),
+            (Action::Subscribe(6, 6, 1), 1),
+            (Action::Read(4, 50), 36),
+            (Action::Read(2, usize::MAX), 2),
+            (Action::Publish(2, Message::new('t', 2, 1)), 1),
+            (Action::Read(4, 50), 5),
+            (Action::Settle, 4),
+            (Action::Answer(4, 20), 4),
+            (Action::Answer(2, 20), 5),
+            (Action::Read(7, 3), 1),
+            (Action::Connect(2, false), 2),
+            (Action::Answer(4, 20), 45),
+            (Action::SetClock(-60_000), 3),
+            (Action::Intrude(6), 2),
+            (Action::Settle, 3),
+            (Action::Answer(7, 20), 2),
+            (Action::Free, 2),
+            (Action::Leave(7, false), 4),
+            (Action::Leave(7, false), 5),
+            (Action::Publish(2, Message::new('s', 2, 1)), 2),
+            (Action::FailSync, 2),
+            (Action::Read(2, 50), 3),
+        ],
+    );
+}
+
+/// The oracle held a broker to the limit of its queues that had just begun. What a full queue drops is deleted behind
+/// the joints of the turn, so a crash between the two brings it back, once.
+#[test]
+fn what_a_full_queue_dropped_may_wait_again_when_its_deletion_was_lost() {
+    let queue = Some((QueueFull::DropOldest, 3));
+    let durability = Durability::Periodic(Duration::from_secs(5));
+    run_with(
+        Setting { durability, queue, protocol: 154, ..Setting::PLAIN },
+        1_324_112,
+        3,
+        &[
+            (Action::Publish(3, Message::new('s', 1, 1)), 18),
+            (Action::Flood(7, 1_300), 27),
+            (Action::LosePower(11_732_356_609_005_266_939), 1),
+            (Action::Start, 4),
+        ],
+    );
+}
