@@ -153,8 +153,8 @@ impl ServerReference {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum QueueFull {
     /// The message is refused: a 5.0 publisher learns it from Quota exceeded (0x97), an older one gets no
-    /// acknowledgement and sends again later. What was on its way when the queue became full is kept, up to
-    /// as much again. Nothing is lost.
+    /// acknowledgement and sends again later. What another shard acknowledged before it could know is kept.
+    /// Nothing is lost.
     #[default]
     Refuse,
     /// The receiver loses its oldest waiting messages, as many as make room. It does not get the new one if

@@ -78,6 +78,9 @@ pub(crate) struct Routing {
     crowded: bool,
     /// Whether the message is the broker's own, so that nobody would learn of a refusal.
     pub(crate) own: bool,
+    /// Whether the message comes from another shard, which has acknowledged it or is about to: no limit drops it
+    /// any more.
+    pub(crate) promised: bool,
     /// When all queues were last looked at.
     looked: Time,
 }
@@ -192,8 +195,14 @@ impl Shard {
             let retained = inbound.retained.map(|(_, number)| number);
             let message = inbound.keep().clone();
             let joint = self.join_with(shard, inbound.qos);
-            self.links.send(shard, Operation::Publish { message, retained, joint });
+            let promised = self.is_promised(inbound.qos);
+            self.links.send(shard, Operation::Publish { message, retained, joint, promised });
         }
+    }
+
+    /// Whether the publisher of the message that is being routed is told that it was taken over.
+    pub(super) const fn is_promised(&self, qos: QoS) -> bool {
+        !matches!(qos, QoS::AtMostOnce) && !self.routing.own
     }
 
     /// Publishes a message that comes from no connection: a will, or one of the broker's own.

@@ -1,6 +1,7 @@
 //! A message waits for one session: within the limits of its queue and those of all queues together, or as
 //! the policy says.
 
+use colibri_codec::QoS;
 use colibri_protocol::{Kept, Session};
 
 use crate::config::QueueFull;
@@ -13,7 +14,7 @@ impl Shard {
     pub(super) fn enqueue(&mut self, number: u32, delivery: Delivery) {
         let may_spill = delivery.may_be_stored_alone();
         match self.full_after_expiry(number, may_spill) {
-            Some(limit) if !self.make_room(number, limit, delivery.size()) => return,
+            Some(limit) if !self.make_room(number, limit, &delivery) => return,
             Some(_) => {}
             None if self.config.queue_full == QueueFull::Disconnect && !self.queue_is_half_full(number) => {
                 self.note_caught_up(number);
@@ -38,19 +39,21 @@ impl Shard {
         self.watch_expiry(number);
     }
 
-    /// Does what the policy says about a limit that is reached; says whether a message of this size may come
-    /// in.
-    fn make_room(&mut self, number: u32, limit: Limit, size: usize) -> bool {
+    /// Does what the policy says about a limit that is reached; says whether a message may come in.
+    fn make_room(&mut self, number: u32, limit: Limit, delivery: &Delivery) -> bool {
         self.note_full();
         match self.config.queue_full {
-            // Whoever could be refused was. This one was on its way when the limit was reached, or is the
-            // broker's own, and as much again is kept for such.
+            // Its publisher takes it for delivered, and at the other shard nobody could know. No more are on their
+            // way than an inbox holds and a turn reads.
+            QueueFull::Refuse if self.routing.promised && delivery.qos > QoS::AtMostOnce => true,
+            // Whoever could be refused was. This one has QoS 0, or is the broker's own or a will, and as much
+            // again is kept for such.
             QueueFull::Refuse if !self.is_overfull(number, limit) => true,
             QueueFull::Refuse | QueueFull::DropNewest => {
                 self.note_dropped(limit);
                 false
             }
-            QueueFull::DropOldest => self.drop_oldest_for(number, limit, size),
+            QueueFull::DropOldest => self.drop_oldest_for(number, limit, delivery.size()),
             QueueFull::Disconnect => {
                 self.note_dropped(limit);
                 // A client that comes back to much that waits gets the chance to take it, or it could never come

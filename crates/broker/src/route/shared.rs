@@ -82,7 +82,9 @@ impl Shard {
         }
         let (group, message) = (id.clone(), Arc::clone(inbound.keep()));
         let joint = self.join_with(member.shard_number(), message.qos);
-        self.links.send(member.shard_number(), Operation::Deliver { session, group, message, joint });
+        let promised = self.is_promised(message.qos);
+        let operation = Operation::Deliver { session, group, message, joint, promised };
+        self.links.send(member.shard_number(), operation);
     }
 
     /// The limit that leaves no room for a message to any member of a group, as far as is known here.

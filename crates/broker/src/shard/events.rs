@@ -348,23 +348,29 @@ impl Shard {
             }
             Operation::Interest { filter, interested } => self.on_interest(from, &filter, interested),
             Operation::Member { group, member, options } => self.on_member(&group, member, options),
-            Operation::Publish { message, retained, joint } => {
+            Operation::Publish { message, retained, joint, promised } => {
                 let mut route = mem::take(&mut self.routing.foreign);
                 let mut inbound = Inbound::from_message(&message);
                 inbound.retained = retained.map(|number| (from, number));
                 self.begin_part(from, joint);
+                self.routing.promised = promised;
                 self.route_here(&mut inbound, &mut route);
+                self.routing.promised = false;
                 self.journal.set_place(Place::Main);
                 self.routing.foreign = route;
             }
             Operation::Run { run, joint } => {
                 self.begin_part(from, joint);
+                self.routing.promised = true;
                 self.route_run_here(&run);
+                self.routing.promised = false;
                 self.journal.set_place(Place::Main);
             }
-            Operation::Deliver { session, group, message, joint } => {
+            Operation::Deliver { session, group, message, joint, promised } => {
                 self.begin_part(from, joint);
+                self.routing.promised = promised;
                 self.deliver_to_member(session, &group, &message);
+                self.routing.promised = false;
                 self.journal.set_place(Place::Main);
             }
             Operation::Joint { ticket } => self.journal.finish_part(from, ticket),

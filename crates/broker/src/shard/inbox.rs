@@ -50,12 +50,13 @@ pub(crate) enum Operation {
     Interest { filter: OwnedTopicFilter, interested: bool },
     /// A session of the sender is a member of a shared group, or (`None`) is none any more.
     Member { group: GroupId, member: Subscriber, options: Option<Options> },
-    /// A message for the receiver's own subscribers; if it is retained, its number as with `Retain`.
-    Publish { message: Arc<Message>, retained: Option<u64>, joint: Joint },
+    /// A message for the receiver's own subscribers; if it is retained, its number as with `Retain`. Whether it is
+    /// promised says that the publisher takes it for delivered.
+    Publish { message: Arc<Message>, retained: Option<u64>, joint: Joint, promised: bool },
     /// A run of messages for the receiver's own subscribers.
     Run { run: Arc<ForeignRun>, joint: Joint },
     /// A message for one member of a shared group.
-    Deliver { session: u32, group: GroupId, message: Arc<Message>, joint: Joint },
+    Deliver { session: u32, group: GroupId, message: Arc<Message>, joint: Joint, promised: bool },
     /// A message that the receiver has to retain, and its number among those that the sender had for it.
     Retain { message: Arc<Message>, number: u64, joint: Joint },
     /// All that belongs to the joint of the sender's turn, with this ticket, has come.

@@ -522,6 +522,34 @@ fn what_is_acknowledged_of_a_run_that_becomes_longer_for_its_receiver_arrives() 
 }
 
 #[test]
+fn what_is_acknowledged_at_another_shard_before_it_knows_of_a_full_queue_arrives() {
+    for (version, qos) in VERSIONS.into_iter().flat_map(|version| [(version, 1), (version, 2)]) {
+        for filter in ["t", "$share/g/t"] {
+            let world = configured(2, |config| {
+                config.output_budget = 2000;
+                config.queued_messages_maximum = 5;
+            });
+            world.capacity(300);
+            let slow = world.join(&Hello::new(version, "slow"));
+            slow.subscribe(filter, qos);
+            slow.reads(false);
+            world.capacity(1 << 20);
+            // Some of them are at the shard of the receiver, and others are not.
+            let publishers: Vec<Peer> = (0..6)
+                .map(|number| world.join(&Hello::new(version, &format!("publisher-{number}"))))
+                .collect();
+            for publisher in &publishers {
+                publisher.send_bytes(&run(version, qos, 1..200));
+            }
+            let taken: usize = publishers.iter().map(|publisher| answered(publisher).0.len()).sum();
+            assert!(taken > 10, "{version} {taken}");
+            slow.reads(true);
+            assert_eq!(numbers(&slow).len(), taken, "{version} QoS {qos} {filter}");
+        }
+    }
+}
+
+#[test]
 fn a_run_with_qos_0_goes_to_the_members_that_have_room_once_others_have_none() {
     for version in VERSIONS {
         let world = configured(1, |config| {
