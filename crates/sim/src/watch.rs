@@ -45,11 +45,13 @@ impl Watch {
         let in_flight = usize::from(config.send_maximum.get());
         // A resumed session has all that was under way sent again at once, whatever the budget.
         let output = config.output_budget + (in_flight + PUBLISHED) * PACKET + ANSWERS;
-        let kept = match config.queue_full {
-            QueueFull::Refuse => 2,
-            QueueFull::DropOldest | QueueFull::DropNewest | QueueFull::Disconnect => 1,
+        let queued = config.queued_messages_maximum;
+        let waiting = match config.queue_full {
+            // What another shard acknowledged before it could know is kept: no more than all clients have under way.
+            QueueFull::Refuse if config.shards > 1 => 2 * queued + PUBLISHED * CLIENTS,
+            QueueFull::Refuse => 2 * queued,
+            QueueFull::DropOldest | QueueFull::DropNewest | QueueFull::Disconnect => queued,
         };
-        let waiting = config.queued_messages_maximum * kept;
         Self { output, waiting, in_flight, durability: config.durability, left_over: 0, unsynced: None }
     }
 
