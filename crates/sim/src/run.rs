@@ -239,10 +239,10 @@ impl Run {
             }
             Action::Silence(_) if clients[client].is_accepted() => clients[client].lose(world, oracle),
             Action::Leave(_, with_will) if clients[client].is_accepted() => {
-                let closed = clients[client].link.as_ref().is_none_or(Link::is_closed);
-                clients[client].leave(world, oracle, with_will || closed);
+                let is_kept = with_will || clients[client].may_be_over();
+                clients[client].leave(world, oracle, is_kept);
             }
-            Action::Intrude(_) if !is_down => self.intrude(client),
+            Action::Intrude(_) if !is_down && !clients[client].may_be_fooled() => self.intrude(client),
             Action::Misbehave(_, how) if clients[client].is_accepted() => {
                 oracle.wills_are_due(client, world.now(), true);
                 clients[client].misbehave(oracle, how);

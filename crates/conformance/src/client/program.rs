@@ -2,7 +2,10 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::{self, Display, Formatter};
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
+
+use super::running::Group;
 
 /// What stands for `pub` or `sub` in a command.
 const VERB: &str = "{verb}";
@@ -54,12 +57,13 @@ impl Program {
     pub(crate) fn check(&self) -> Result<(), String> {
         for verb in [Verb::Publish, Verb::Subscribe] {
             let mut command = self.command(verb);
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
             let mut child = command.arg("--help").spawn().map_err(|error| {
                 format!("cannot start {}: {error}", command.get_program().to_string_lossy())
             })?;
-            // Whether it knows `--help` does not matter, and how it ends does not either.
-            drop(child.kill());
+            // Whether it knows `--help` does not matter, and how it ends does not either. It may be a shell, and what
+            // that has started is to end with it.
+            drop(Group::new(child.id()));
             child.wait().map_err(|error| format!("cannot wait for the client: {error}"))?;
         }
         Ok(())

@@ -123,6 +123,28 @@ fn a_client_that_prints_without_end_fails_every_case() {
 }
 
 #[test]
+fn what_a_client_has_started_ends_with_it() {
+    let directory = std::env::temp_dir().join(format!("colibri-impostor-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let (script, pids) = (directory.join("client"), directory.join("pids"));
+    std::fs::write(&script, format!("sleep 1000 & echo $! >>{}; wait", pids.display())).unwrap();
+    let command = format!("env X={{verb}} sh {}", script.display());
+    let mut settings = Settings::for_client(Program::new(&command).unwrap());
+    settings.patience = Duration::from_secs(1);
+    settings.filter = Some("MQTT-4.13.2-1".to_owned());
+    run(&settings, &|_| {}).unwrap();
+    // Those that were killed before they had started anything have written nothing.
+    let pids = std::fs::read_to_string(&pids).unwrap();
+    std::fs::remove_dir_all(&directory).unwrap();
+    // Whoever has inherited it may not have waited for it yet.
+    let alive = pids.lines().filter(|pid| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        status.lines().any(|line| line.starts_with("State:") && !line.contains('Z') && !line.contains('X'))
+    });
+    assert_eq!(alive.collect::<Vec<_>>(), [""; 0], "{pids}");
+}
+
+#[test]
 fn a_client_that_cannot_be_started_is_no_verdict() {
     let settings = Settings::for_client(Program::new("/nowhere/to/be/{verb}").unwrap());
     let error = run(&settings, &|_| {}).unwrap_err();

@@ -17,6 +17,7 @@ impl Client {
         self.link = Some(world.connect_to(usize::from(self.is_unsynced)));
         oracle.may_take_over(self.number);
         self.accepted = false;
+        self.intruded = false;
         self.clean = clean;
         if clean {
             self.end_session(oracle);

@@ -76,6 +76,8 @@ pub(crate) struct Client {
     /// It has given its session up, and no CONNACK has said yet that the broker has.
     gives_up: bool,
     session: Known,
+    /// Somebody else has taken over from the present connection, or is about to.
+    intruded: bool,
     /// When the connection was last seen to be there, in milliseconds.
     alive_at: u64,
     outgoing: BTreeMap<u64, Outgoing>,
@@ -132,6 +134,7 @@ impl Client {
             accepted: false,
             clean: false,
             gives_up: false,
+            intruded: false,
             session: Known::Absent,
             alive_at: 0,
             outgoing: BTreeMap::new(),
@@ -297,8 +300,9 @@ impl Client {
             link.end();
         }
         let will = self.will;
-        // Behind what breaks the protocol DISCONNECT is nothing that anybody reads.
-        let counts = self.accepted && self.outlaw_since.is_none();
+        // Behind what breaks the protocol DISCONNECT is nothing that anybody reads, and who was taken over may have
+        // been closed before it came.
+        let counts = self.accepted && self.outlaw_since.is_none() && !self.intruded;
         self.lose(world, oracle);
         if let Some(will) = will.filter(|_| !with_will && counts) {
             oracle.will_is_called_off(will);
@@ -376,9 +380,20 @@ impl Client {
         }
     }
 
+    /// Whether it could take a session that somebody else begins now for its own: its CONNECT is under way.
+    pub(crate) fn may_be_fooled(&self) -> bool {
+        self.is_connected() && !self.accepted && matches!(self.stay, Stay::Seconds(_))
+    }
+
+    /// Whether the broker may have ended the present connection before it reads what is sent there.
+    pub(crate) fn may_be_over(&self) -> bool {
+        self.intruded || self.link.as_ref().is_none_or(Link::is_closed)
+    }
+
     /// Somebody else takes its session over, or begins a new one in place of one that was over, which the
     /// client cannot tell from the old one.
     pub(crate) fn is_taken_over(&mut self) {
+        self.intruded = self.is_connected();
         self.gives_up |= matches!(self.stay, Stay::Seconds(_));
     }
 

@@ -318,6 +318,50 @@ fn what_was_sent_in_another_order_than_it_was_stored_can_be_acknowledged_after_a
     );
 }
 
+/// The oracle let somebody else begin a session anew that had ended with the clock set forward, while the client's
+/// CONNECT was on its way: it found a session, and sent its QoS 2 message again to one that did not know it.
+#[test]
+fn nobody_takes_over_from_a_client_that_cannot_tell_the_new_session_from_its_own() {
+    run_with(
+        Setting { protocol: 199, ..Setting::PLAIN },
+        1_099_513_832_311,
+        2,
+        &[
+            (Action::SetClock(10_000_000), 5),
+            (Action::Connect(7, true), 5),
+            (Action::Settle, 1),
+            (Action::Publish(7, Message::new('t', 2, 2)), 41),
+            (Action::Vanish(7, 21), 2),
+            (Action::Silence(5), 5),
+            (Action::Kill, 48),
+            (Action::Start, 3),
+            (Action::Connect(7, false), 1),
+            (Action::Intrude(7), 4),
+        ],
+    );
+}
+
+/// The oracle took the close of a connection for the answer to its DISCONNECT, when somebody else had taken it over,
+/// for which its will is due.
+#[test]
+fn a_will_of_a_client_that_was_taken_over_before_its_disconnect_may_come() {
+    run(
+        1_099_513_852_729,
+        2,
+        &[
+            (Action::Leave(1, false), 2),
+            (Action::Connect(7, false), 3),
+            (Action::Connect(4, false), 1),
+            (Action::Publish(5, Message { expiry: Some(1000), ..Message::new('r', 2, 2) }), 5),
+            (Action::Renew(7), 3),
+            (Action::Read(4, usize::MAX), 5),
+            (Action::Intrude(4), 4),
+            (Action::Leave(4, false), 3),
+            (Action::Settle, 4),
+        ],
+    );
+}
+
 /// The oracle held a broker to the limit of its queues that had just begun. What a full queue drops is deleted behind
 /// the joints of the turn, so a crash between the two brings it back, once.
 #[test]
