@@ -584,9 +584,12 @@ mod tests {
         batch.insert(Table::Bodies, &body_key(9), b"body");
         requests.push(Request::Commit { shard: 0, ticket: 1, batch });
         scribe.turn(Time::default());
-        inbox.take();
-        let fetched = || {
-            let operations = inbox.take().into_iter().flat_map(|batch| batch.operations);
+        let mut taken = Vec::new();
+        inbox.take(&mut taken);
+        let mut fetched = || {
+            taken.clear();
+            inbox.take(&mut taken);
+            let operations = taken.drain(..).flat_map(|batch| batch.operations);
             let rows = operations.filter_map(|operation| {
                 if let Operation::Fetched(fetched) = operation { Some(fetched.rows) } else { None }
             });

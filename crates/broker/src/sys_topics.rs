@@ -1,7 +1,5 @@
 //! The `$SYS` topics: what the broker tells about itself, retained and renewed.
 
-use std::mem;
-
 use colibri_codec::{Properties, QoS, TopicName};
 use colibri_protocol::Publication;
 
@@ -118,9 +116,9 @@ impl Shard {
             properties: Properties::EMPTY,
             payload: value.as_bytes(),
         };
-        let mut route = mem::take(&mut self.routing.foreign);
+        let mut route = self.routing.foreign.take().unwrap_or_default();
         self.publish(&mut Inbound::new(&publication, Subscriber::NOBODY), &mut route);
-        self.routing.foreign = route;
+        self.routing.foreign = Some(route);
     }
 }
 

@@ -20,8 +20,8 @@ use colibri_topics::{GroupId, Match};
 use crate::config::QueueFull;
 use crate::message::Inbound;
 use crate::shard::Shard;
-use crate::shard::inbox::Operation;
 use crate::shard::journal::{Place, Shared};
+use crate::shard::parcel::Passage;
 use crate::subscriber::{Options, Subscriber};
 use crate::totals::Limit;
 use deliver::{Shapes, Terms};
@@ -69,7 +69,7 @@ struct Target {
 #[derive(Debug, Default)]
 pub(crate) struct Routing {
     /// For messages that do not come from a connection of this shard.
-    pub(crate) foreign: Box<Route>,
+    pub(crate) foreign: Option<Box<Route>>,
     found: Vec<(u32, Options)>,
     shapes: Shapes,
     /// The messages of a run, while they are dealt with.
@@ -193,10 +193,9 @@ impl Shard {
         }
         for shard in (0..self.links.count()).filter(|shard| route.shards >> shard & 1 != 0) {
             let retained = inbound.retained.map(|(_, number)| number);
-            let message = inbound.keep().clone();
             let joint = self.join_with(shard, inbound.qos);
             let promised = self.is_promised(inbound.qos);
-            self.links.send(shard, Operation::Publish { message, retained, joint, promised });
+            self.links.send_message(shard, inbound, Passage { retained, joint, promised }, None);
         }
     }
 

@@ -3,9 +3,8 @@
 
 use std::cell::OnceCell;
 use std::mem;
-use std::sync::Arc;
 
-use colibri_codec::{Alike, OwnedTopicName, PacketId, Properties, QoS, Version};
+use colibri_codec::{Alike, OwnedTopicName, PacketId, Properties, QoS, TopicName, Version};
 use colibri_protocol::{Connection, EncodedRun, Publication, RunPacket, Time};
 
 use super::shared::Ahead;
@@ -13,7 +12,6 @@ use super::{Route, Target};
 use crate::config::QueueFull;
 use crate::message::{Delivery, Inbound, Wire};
 use crate::shard::connections::Client;
-use crate::shard::inbox::Operation;
 use crate::shard::{Shard, Sockets};
 use crate::subscriber::Subscriber;
 
@@ -54,22 +52,16 @@ struct Converted {
 }
 
 /// A run for the subscribers of another shard.
-#[derive(Debug)]
-pub(crate) struct ForeignRun {
-    topic: OwnedTopicName,
-    publisher: Subscriber,
-    qos: QoS,
-    has_properties: bool,
-    packets: Box<[RunPacket]>,
-    longest: usize,
-    bytes: Box<[u8]>,
-}
-
-impl ForeignRun {
-    /// How many messages there are.
-    pub(crate) const fn count(&self) -> usize {
-        self.packets.len()
-    }
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ForeignRun<'a> {
+    pub(crate) topic: TopicName<'a>,
+    pub(crate) publisher: Subscriber,
+    pub(crate) qos: QoS,
+    pub(crate) has_properties: bool,
+    pub(crate) packets: &'a [RunPacket],
+    /// The length of the longest packet.
+    pub(crate) longest: usize,
+    pub(crate) bytes: &'a [u8],
 }
 
 /// How long a run may be so that all of its messages can be handed on at once.
@@ -310,22 +302,24 @@ impl Shard {
     }
 
     /// Sends a run of another shard to the receivers here.
-    pub(crate) fn route_run_here(&mut self, foreign: &ForeignRun) {
-        let mut route = mem::take(&mut self.routing.foreign);
+    pub(crate) fn route_run_here(&mut self, foreign: &ForeignRun<'_>) {
+        let mut route = self.routing.foreign.take().unwrap_or_default();
         let mut run = mem::take(&mut self.routing.run);
-        self.find_route(foreign.topic.name(), foreign.publisher, &mut route);
+        self.find_route(foreign.topic, foreign.publisher, &mut route);
         run.begin(foreign.qos, foreign.has_properties);
-        run.packets.extend_from_slice(&foreign.packets);
+        run.packets.extend_from_slice(foreign.packets);
         run.longest = foreign.longest;
-        for (place, target) in route.targets.iter().enumerate() {
-            let sent = self.send_run(target, &foreign.topic, &mut run, &foreign.bytes);
-            if sent < run.count() {
-                run.singly.push((place, sent));
+        if let Some(topic) = route.kept_topic() {
+            for (place, target) in route.targets.iter().enumerate() {
+                let sent = self.send_run(target, topic, &mut run, foreign.bytes);
+                if sent < run.count() {
+                    run.singly.push((place, sent));
+                }
             }
+            self.send_singly(foreign.publisher, topic, &route, &run, foreign.bytes);
         }
-        self.send_singly(foreign.publisher, &foreign.topic, &route, &run, &foreign.bytes);
         self.routing.run = run;
-        self.routing.foreign = route;
+        self.routing.foreign = Some(route);
     }
 
     /// Sends messages of a run to the receivers that get them on their own.
@@ -357,18 +351,18 @@ impl Shard {
         run: &Run,
         bytes: &[u8],
     ) {
-        let foreign = Arc::new(ForeignRun {
-            topic: topic.clone(),
+        let foreign = ForeignRun {
+            topic: topic.name(),
             publisher,
             qos: run.qos,
             has_properties: run.has_properties,
-            packets: run.packets.as_slice().into(),
+            packets: &run.packets,
             longest: run.longest,
-            bytes: bytes.into(),
-        });
+            bytes,
+        };
         for shard in (0..self.links.count()).filter(|shard| route.shards >> shard & 1 != 0) {
             let joint = self.join_with(shard, run.qos);
-            self.links.send(shard, Operation::Run { run: Arc::clone(&foreign), joint });
+            self.links.send_run(shard, &foreign, joint);
         }
     }
 

@@ -12,9 +12,9 @@ use colibri_codec::QoS;
 use colibri_topics::{GroupId, SharedGroup};
 
 use super::deliver::Terms;
-use crate::message::{Extra, Inbound, Message};
+use crate::message::{Extra, Inbound};
 use crate::shard::Shard;
-use crate::shard::inbox::Operation;
+use crate::shard::parcel::Passage;
 use crate::subscriber::{Options, Subscriber};
 use crate::totals::Limit;
 
@@ -80,11 +80,10 @@ impl Shard {
         if member.shard_number() == self.number {
             return self.send_to_member(session, options, id, inbound, extra);
         }
-        let (group, message) = (id.clone(), Arc::clone(inbound.keep()));
-        let joint = self.join_with(member.shard_number(), message.qos);
-        let promised = self.is_promised(message.qos);
-        let operation = Operation::Deliver { session, group, message, joint, promised };
-        self.links.send(member.shard_number(), operation);
+        let shard = member.shard_number();
+        let joint = self.join_with(shard, inbound.qos);
+        let passage = Passage { retained: None, joint, promised: self.is_promised(inbound.qos) };
+        self.links.send_message(shard, inbound, passage, Some((session, id)));
     }
 
     /// The limit that leaves no room for a message to any member of a group, as far as is known here.
@@ -111,14 +110,13 @@ impl Shard {
     }
 
     /// Takes a message in for a session here that was chosen among the members of a group.
-    pub(crate) fn deliver_to_member(&mut self, session: u32, id: &GroupId, message: &Arc<Message>) {
-        let mut inbound = Inbound::from_message(message);
+    pub(crate) fn deliver_to_member(&mut self, session: u32, id: &GroupId, inbound: &mut Inbound<'_>) {
         let subscriber = Subscriber::session(self.number, session);
         let options = self.tree.group_by_id(id).and_then(|group| group.value_of(subscriber)).copied();
         match options {
-            Some(options) => self.send_to_member(session, options, id, &mut inbound, &OnceCell::new()),
+            Some(options) => self.send_to_member(session, options, id, inbound, &OnceCell::new()),
             // The member has left since it was chosen: another one gets the message.
-            None => self.route_to_group(id, &mut inbound),
+            None => self.route_to_group(id, inbound),
         }
     }
 

@@ -3,7 +3,6 @@
 //!
 //! Without a full queue anywhere, which is nearly always, nobody is asked anything.
 
-use std::mem;
 use std::sync::Arc;
 
 use colibri_codec::{Delivery, PacketId, QoS, ReasonCode};
@@ -86,10 +85,10 @@ impl Shard {
 
     /// Another shard asks whether all receivers of a message here have room.
     pub(crate) fn answer_room(&mut self, from: u8, connection: u32, birth: u32, message: &Message) {
-        let mut route = mem::take(&mut self.routing.foreign);
+        let mut route = self.routing.foreign.take().unwrap_or_default();
         self.find_route(message.topic.name(), message.publisher, &mut route);
         let full = self.full_for(&route);
-        self.routing.foreign = route;
+        self.routing.foreign = Some(route);
         if full.is_none() {
             self.look_for_full_queues();
         }

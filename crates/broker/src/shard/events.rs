@@ -11,6 +11,7 @@ use colibri_protocol::{Event, Publication, Time, Topic, Violation, passed_on};
 
 use super::inbox::Operation;
 use super::journal::{Place, Ticket};
+use super::parcel::Passage;
 use super::socket::Sockets;
 use super::timers::Timer;
 use super::{READ_BUFFER_SIZE, Shard};
@@ -348,30 +349,15 @@ impl Shard {
             }
             Operation::Interest { filter, interested } => self.on_interest(from, &filter, interested),
             Operation::Member { group, member, options } => self.on_member(&group, member, options),
+            Operation::Messages(parcel) => self.take_parcel(from, parcel, sockets),
             Operation::Publish { message, retained, joint, promised } => {
-                let mut route = mem::take(&mut self.routing.foreign);
-                let mut inbound = Inbound::from_message(&message);
-                inbound.retained = retained.map(|number| (from, number));
-                self.begin_part(from, joint);
-                self.routing.promised = promised;
-                self.route_here(&mut inbound, &mut route);
-                self.routing.promised = false;
-                self.journal.set_place(Place::Main);
-                self.routing.foreign = route;
-            }
-            Operation::Run { run, joint } => {
-                self.begin_part(from, joint);
-                self.routing.promised = true;
-                self.route_run_here(&run);
-                self.routing.promised = false;
-                self.journal.set_place(Place::Main);
+                let passage = Passage { retained, joint, promised };
+                self.take_message(from, &mut Inbound::from_message(&message), passage, None);
             }
             Operation::Deliver { session, group, message, joint, promised } => {
-                self.begin_part(from, joint);
-                self.routing.promised = promised;
-                self.deliver_to_member(session, &group, &message);
-                self.routing.promised = false;
-                self.journal.set_place(Place::Main);
+                let passage = Passage { retained: None, joint, promised };
+                let member = Some((session, &group));
+                self.take_message(from, &mut Inbound::from_message(&message), passage, member);
             }
             Operation::Joint { ticket } => self.journal.finish_part(from, ticket),
             Operation::Committed { ticket } => self.on_committed(ticket),

@@ -16,12 +16,12 @@ use colibri_codec::OwnedTopicFilter;
 use colibri_topics::GroupId;
 
 use super::journal::{Fetched, Ticket};
+use super::parcel::{Parcel, Spare};
 use super::socket::Detached;
 use crate::authentication::Verdict;
 use crate::message::Message;
 use crate::metrics::Metrics;
 use crate::route::retained::Answer;
-use crate::route::run::ForeignRun;
 use crate::subscriber::{Options, Subscriber};
 use crate::totals::Limit;
 
@@ -41,6 +41,10 @@ pub(crate) enum Joint {
     Within,
 }
 
+/// So many messages are not held until the turn ends if the shard that they are for waits for some. Chosen so that
+/// dealing with them takes some times as long as waking the shard.
+const EARLY_MIN: usize = 128;
+
 /// One thing that a shard tells another.
 #[derive(Debug)]
 pub(crate) enum Operation {
@@ -50,12 +54,12 @@ pub(crate) enum Operation {
     Interest { filter: OwnedTopicFilter, interested: bool },
     /// A session of the sender is a member of a shared group, or (`None`) is none any more.
     Member { group: GroupId, member: Subscriber, options: Option<Options> },
-    /// A message for the receiver's own subscribers; if it is retained, its number as with `Retain`. Whether it is
+    /// Messages for the receiver's own subscribers, and for members of shared groups there.
+    Messages(Parcel),
+    /// One message for the receiver's own subscribers, which is too large to be copied; if it is retained, its number as with `Retain`. Whether it is
     /// promised says that the publisher takes it for delivered.
     Publish { message: Arc<Message>, retained: Option<u64>, joint: Joint, promised: bool },
-    /// A run of messages for the receiver's own subscribers.
-    Run { run: Arc<ForeignRun>, joint: Joint },
-    /// A message for one member of a shared group.
+    /// One such message for one member of a shared group.
     Deliver { session: u32, group: GroupId, message: Arc<Message>, joint: Joint, promised: bool },
     /// A message that the receiver has to retain, and its number among those that the sender had for it.
     Retain { message: Arc<Message>, number: u64, joint: Joint },
@@ -87,7 +91,7 @@ impl Operation {
     /// How many messages it counts as.
     fn weight(&self) -> usize {
         match self {
-            Self::Run { run, .. } => run.count(),
+            Self::Messages(parcel) => parcel.count(),
             _ => 1,
         }
     }
@@ -156,16 +160,21 @@ impl Inbox {
         self.filled.load(Ordering::Acquire)
     }
 
-    pub(crate) fn take(&self) -> Vec<Batch> {
-        if !self.filled.swap(false, Ordering::AcqRel) {
-            return Vec::new();
+    /// Gives what is in it for `taken`, which is empty: their memory goes on with the senders.
+    pub(crate) fn take(&self, taken: &mut Vec<Batch>) {
+        if self.filled.swap(false, Ordering::AcqRel) {
+            mem::swap(&mut *self.batches.lock().unwrap_or_else(PoisonError::into_inner), taken);
         }
-        mem::take(&mut *self.batches.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Notes that so many operations that were taken have been dealt with.
     pub(crate) fn finish(&self, operations: usize) {
         self.waiting.fetch_sub(operations, Ordering::Relaxed);
+    }
+
+    /// Whether its owner has dealt with all that came.
+    fn is_idle(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) == 0
     }
 
     /// Whether its owner is behind, so that senders had better slow down.
@@ -194,7 +203,10 @@ impl fmt::Debug for Inbox {
 pub(crate) struct Links {
     own: u8,
     inboxes: Vec<Arc<Inbox>>,
-    outgoing: Vec<Vec<Operation>>,
+    pub(super) outgoing: Vec<Vec<Operation>>,
+    /// What came full from other shards and goes out again: what one thread allocates and another one frees
+    /// makes both wait for the allocator's lock.
+    pub(super) spare: Spare,
     /// A bit per shard that has a full queue.
     crowded: Arc<AtomicU64>,
 }
@@ -202,7 +214,7 @@ pub(crate) struct Links {
 impl Links {
     pub(crate) fn new(own: u8, inboxes: Vec<Arc<Inbox>>, crowded: Arc<AtomicU64>) -> Self {
         let outgoing = inboxes.iter().map(|_| Vec::new()).collect();
-        Self { own, inboxes, outgoing, crowded }
+        Self { own, inboxes, outgoing, spare: Spare::default(), crowded }
     }
 
     /// A bit per other shard that has a full queue.
@@ -254,9 +266,19 @@ impl Links {
     pub(crate) fn flush(&mut self) {
         for (inbox, operations) in self.inboxes.iter().zip(&mut self.outgoing) {
             if !operations.is_empty() {
-                inbox.push(Batch { from: self.own, operations: mem::take(operations) });
+                let operations = mem::replace(operations, self.spare.operations());
+                inbox.push(Batch { from: self.own, operations });
             }
         }
+    }
+
+    /// Whether there is so much for a shard that has nothing else from others that it had better begin now.
+    pub(crate) fn has_work_for_idle(&self) -> bool {
+        self.inboxes.iter().zip(&self.outgoing).any(|(inbox, operations)| {
+            !operations.is_empty()
+                && operations.iter().map(Operation::weight).sum::<usize>() >= EARLY_MIN
+                && inbox.is_idle()
+        })
     }
 
     /// Whether there is something that the next turn has to hand over.

@@ -155,10 +155,10 @@ impl Shard {
         if let Some(seconds) = will.message_expiry {
             inbound = inbound.expiring(self.now.plus_seconds(seconds));
         }
-        let mut route = mem::take(&mut self.routing.foreign);
+        let mut route = self.routing.foreign.take().unwrap_or_default();
         // Nobody is there to be told that a queue is full or a topic not allowed.
         self.publish(&mut inbound, &mut route);
-        self.routing.foreign = route;
+        self.routing.foreign = Some(route);
     }
 
     /// Notes that the connection of a session that cannot take more is to end.

@@ -21,6 +21,7 @@ pub(crate) mod inbox;
 pub(crate) mod journal;
 mod leaving;
 mod output;
+pub(crate) mod parcel;
 mod poller;
 mod random;
 mod reading;
@@ -268,6 +269,9 @@ impl Shard {
         for &connection in &connections {
             self.read(connection, sockets);
             self.flush_overfull(sockets);
+            if self.links.has_work_for_idle() {
+                self.hand_in_turn();
+            }
             read += 1;
             if self.journal.is_behind() {
                 break;
@@ -462,10 +466,13 @@ impl Shard {
         }
         // Once: what comes meanwhile is for the next look, so that busy senders cannot keep this shard from
         // its own clients. They go on reading theirs only when what was taken has been dealt with.
-        let batches = self.links.inbox().map(Inbox::take).unwrap_or_default();
-        for batch in batches {
+        let mut batches = self.links.spare_batches();
+        if let Some(inbox) = self.links.inbox() {
+            inbox.take(&mut batches);
+        }
+        for mut batch in batches.drain(..) {
             let count = batch.weight();
-            for operation in batch.operations {
+            for operation in batch.operations.drain(..) {
                 self.on_operation(batch.from, operation, sockets);
                 if !self.journal.has_parts() {
                     self.flush_overfull(sockets);
@@ -474,7 +481,9 @@ impl Shard {
             if let Some(inbox) = self.links.inbox() {
                 inbox.finish(count);
             }
+            self.links.keep_operations(batch.operations);
         }
+        self.links.keep_batches(batches);
     }
 }
 
