@@ -64,7 +64,7 @@ pub struct Config {
     /// Default 16 GiB. More or less: as above. A disk that has less room refuses earlier.
     pub stored_bytes_total_maximum: usize,
     /// What happens to a message that would have to wait and for which one of these limits leaves no room.
-    /// Default [`QueueFull::Refuse`].
+    /// Default [`QueueFull::BySession`].
     pub queue_full: QueueFull,
     /// How many retained messages may wait for one session, over all its subscriptions that bring them.
     /// Default 1,000,000. Beyond it the client is disconnected with Quota exceeded, rather than told half
@@ -152,10 +152,14 @@ impl ServerReference {
 /// together are and this one would have to wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum QueueFull {
+    /// As `Disconnect` for a receiver whose session ends with its connection, when its own queue is full: nobody
+    /// is held up by a client that does not read, and it is told what it loses. As `Refuse` for a session that
+    /// is kept, and when the queues of all receivers together are full.
+    #[default]
+    BySession,
     /// The message is refused: a 5.0 publisher learns it from Quota exceeded (0x97), an older one gets no
     /// acknowledgement and sends again later. What another shard acknowledged before it could know is kept.
     /// Nothing is lost.
-    #[default]
     Refuse,
     /// The receiver loses its oldest waiting messages, as many as make room. It does not get the new one if
     /// all of them do not.
@@ -165,6 +169,13 @@ pub enum QueueFull {
     /// The receiver is disconnected with Quota exceeded and does not get the new message. One that came back to
     /// a queue that was half full stays connected until it has been less, and only does not get the new message.
     Disconnect,
+}
+
+impl QueueFull {
+    /// Whether a message may be refused for a full queue.
+    pub(crate) const fn may_refuse(self) -> bool {
+        matches!(self, Self::BySession | Self::Refuse)
+    }
 }
 
 impl Default for Config {

@@ -51,7 +51,11 @@ impl Setting {
         let unsynced = if is_unsynced { random.next() & random.next() } else { 0 };
         let queue_full =
             [QueueFull::Refuse, QueueFull::DropOldest, QueueFull::DropNewest, QueueFull::Disconnect];
-        let queue = (queue_full[random.below(4)], [3, 10, 30][random.below(3)]);
+        let queue_full = match queue_full[random.below(4)] {
+            QueueFull::Refuse if seed.is_multiple_of(2) => QueueFull::BySession,
+            other => other,
+        };
+        let queue = (queue_full, [3, 10, 30][random.below(3)]);
         let queue = (random.below(3) == 0).then_some(queue);
         let protocol = if random.below(4) == 0 { 0 } else { random.next() };
         let fragment = (random.below(10) == 0).then_some(1);

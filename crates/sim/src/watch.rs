@@ -48,8 +48,8 @@ impl Watch {
         let queued = config.queued_messages_maximum;
         let waiting = match config.queue_full {
             // What another shard acknowledged before it could know is kept: no more than all clients have under way.
-            QueueFull::Refuse if config.shards > 1 => 2 * queued + PUBLISHED * CLIENTS,
-            QueueFull::Refuse => 2 * queued,
+            QueueFull::BySession | QueueFull::Refuse if config.shards > 1 => 2 * queued + PUBLISHED * CLIENTS,
+            QueueFull::BySession | QueueFull::Refuse => 2 * queued,
             QueueFull::DropOldest | QueueFull::DropNewest | QueueFull::Disconnect => queued,
         };
         Self { output, waiting, in_flight, durability: config.durability, left_over: 0, unsynced: None }

@@ -17,7 +17,6 @@ use colibri_codec::{OwnedTopicName, QoS, ReasonCode, TopicName};
 use colibri_protocol::Time;
 use colibri_topics::{GroupId, Match};
 
-use crate::config::QueueFull;
 use crate::message::Inbound;
 use crate::shard::Shard;
 use crate::shard::journal::{Place, Shared};
@@ -290,7 +289,7 @@ impl Shard {
 
     /// The limit for which the message has to be refused, because a receiver has no room.
     fn must_refuse(&mut self, route: &Route) -> Option<Limit> {
-        if !self.routing.crowded || self.config.queue_full != QueueFull::Refuse {
+        if !self.routing.crowded || !self.config.queue_full.may_refuse() {
             return None;
         }
         let full = self.full_for(route);
@@ -303,7 +302,10 @@ impl Shard {
 
     /// The limit that leaves no room for a message to some local receiver of a route.
     pub(crate) fn full_for(&mut self, route: &Route) -> Option<Limit> {
-        route.sessions().find_map(|session| self.full_after_expiry(session, true))
+        route.sessions().find_map(|session| {
+            let limit = self.full_after_expiry(session, true)?;
+            (!self.ends_at(session, limit)).then_some(limit)
+        })
     }
 
     /// Looks whether there is still a full queue, if it has not just been done.

@@ -16,15 +16,36 @@ impl Shard {
         match self.full_after_expiry(number, may_spill) {
             Some(limit) if !self.make_room(number, limit, &delivery) => return,
             Some(_) => {}
-            None if self.config.queue_full == QueueFull::Disconnect && !self.queue_is_half_full(number) => {
+            None if self.policy_for(number, Limit::Session) == QueueFull::Disconnect
+                && !self.queue_is_half_full(number) =>
+            {
                 self.note_caught_up(number);
             }
             None => {}
         }
         self.enqueue_here(number, delivery);
-        if self.queue_is_full(number) || self.queued.is_any_full() {
+        if self.queue_is_full(number) && !self.ends_at(number, Limit::Session) || self.queued.is_any_full() {
             self.note_full();
         }
+    }
+
+    /// What happens to one more message at a limit.
+    pub(super) fn policy_for(&self, number: u32, limit: Limit) -> QueueFull {
+        match self.config.queue_full {
+            QueueFull::BySession if limit == Limit::Session && !self.is_kept(number) => QueueFull::Disconnect,
+            QueueFull::BySession => QueueFull::Refuse,
+            other => other,
+        }
+    }
+
+    /// Whether a session that reaches this limit ends, so that it is nobody else's concern.
+    pub(super) fn ends_at(&self, number: u32, limit: Limit) -> bool {
+        self.config.queue_full == QueueFull::BySession
+            && self.policy_for(number, limit) == QueueFull::Disconnect
+    }
+
+    fn is_kept(&self, number: u32) -> bool {
+        self.sessions.get(number).is_some_and(|session| session.outlives_connection())
     }
 
     /// Puts a message behind those that wait: in the store if the session is stored, and there alone if it
@@ -41,15 +62,17 @@ impl Shard {
 
     /// Does what the policy says about a limit that is reached; says whether a message may come in.
     fn make_room(&mut self, number: u32, limit: Limit, delivery: &Delivery) -> bool {
-        self.note_full();
-        match self.config.queue_full {
+        if !self.ends_at(number, limit) {
+            self.note_full();
+        }
+        match self.policy_for(number, limit) {
             // Its publisher takes it for delivered, and at the other shard nobody could know. No more are on their
             // way than an inbox holds and a turn reads.
             QueueFull::Refuse if self.routing.promised && delivery.qos > QoS::AtMostOnce => true,
             // Whoever could be refused was. This one has QoS 0, or is the broker's own or a will, and as much
             // again is kept for such.
             QueueFull::Refuse if !self.is_overfull(number, limit) => true,
-            QueueFull::Refuse | QueueFull::DropNewest => {
+            QueueFull::Refuse | QueueFull::BySession | QueueFull::DropNewest => {
                 self.note_dropped(limit);
                 false
             }

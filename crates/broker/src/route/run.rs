@@ -9,11 +9,11 @@ use colibri_protocol::{Connection, EncodedRun, Publication, RunPacket, Time};
 
 use super::shared::Ahead;
 use super::{Route, Target};
-use crate::config::QueueFull;
 use crate::message::{Delivery, Inbound, Wire};
 use crate::shard::connections::Client;
 use crate::shard::{Shard, Sockets};
 use crate::subscriber::Subscriber;
+use crate::totals::Limit;
 
 /// A run of at least so many bytes to at least so many receivers is written to each of them as soon as it
 /// is copied: in the caches there is room for one copy and not for all. Fewer bytes are better gathered
@@ -228,7 +228,7 @@ impl Shard {
         if qos == QoS::AtMostOnce {
             return Some(allowance);
         }
-        let refuses = self.config.queue_full == QueueFull::Refuse;
+        let refuses = self.config.queue_full.may_refuse();
         if route.is_empty() || refuses && self.links.crowded() & route.shards != 0 {
             return None;
         }
@@ -241,21 +241,35 @@ impl Shard {
         // What goes out with QoS 0 may be dropped, and needs no room. For the others nothing waits and there is
         // room for the whole run, so that no limit of a queue concerns it.
         for target in route.targets.iter().filter(|target| target.qos > QoS::AtMostOnce) {
-            let session = self.sessions.get(target.session)?;
-            let client = self.connections.get(session.connection?)?;
-            if session.outlives_connection() || !takes_run(target, client) {
-                return None;
+            match self.allow_run_to(target, has_properties) {
+                Some(this) => {
+                    allowance.room = allowance.room.min(this.room);
+                    allowance.packets = allowance.packets.min(this.packets);
+                    allowance.packet_size = allowance.packet_size.min(this.packet_size);
+                }
+                // It gets each message on its own, and none can be refused for it.
+                None if self.ends_at(target.session, Limit::Session) && !self.queued.is_any_full() => {}
+                None => return None,
             }
-            let mut room = self.config.output_budget.checked_sub(client.pending())?;
-            if client.protocol.version().has_properties() && !has_properties {
-                // The packets become longer: the shortest, of seven bytes, by one.
-                room -= room.div_ceil(8);
-            }
-            allowance.room = allowance.room.min(room);
-            allowance.packets = allowance.packets.min(client.protocol.may_send());
-            allowance.packet_size = allowance.packet_size.min(client.protocol.peer().maximum_packet_size);
         }
         Some(allowance)
+    }
+
+    /// The same for one receiver.
+    fn allow_run_to(&self, target: &Target, has_properties: bool) -> Option<Allowance> {
+        let session = self.sessions.get(target.session)?;
+        let client = self.connections.get(session.connection?)?;
+        if session.outlives_connection() || !takes_run(target, client) {
+            return None;
+        }
+        let mut room = self.config.output_budget.checked_sub(client.pending())?;
+        if client.protocol.version().has_properties() && !has_properties {
+            // The packets become longer: the shortest, of seven bytes, by one.
+            room -= room.div_ceil(8);
+        }
+        let packets = client.protocol.may_send();
+        let packet_size = client.protocol.peer().maximum_packet_size;
+        (packets > 0).then_some(Allowance { packets, room, packet_size })
     }
 
     /// Whether another shard may have to store messages that go this way.

@@ -94,7 +94,11 @@ impl Shard {
             if options.qos() == QoS::AtMostOnce {
                 return None;
             }
-            full = Some(self.full_for_member(member)?);
+            let limit = self.full_for_member(member)?;
+            if member.session_number().is_some_and(|session| self.ends_at(session, limit)) {
+                return None;
+            }
+            full = Some(limit);
         }
         full
     }

@@ -10,7 +10,6 @@ use colibri_codec::{Delivery, PacketId, QoS, ReasonCode};
 use super::Shard;
 use super::inbox::Operation;
 use super::socket::Sockets;
-use crate::config::QueueFull;
 use crate::message::{Inbound, Message};
 use crate::route::{Outcome, Route};
 use crate::totals::Limit;
@@ -62,7 +61,7 @@ impl Shard {
         route: &mut Route,
     ) -> bool {
         let crowded = self.links.crowded();
-        if crowded == 0 || inbound.qos == QoS::AtMostOnce || self.config.queue_full != QueueFull::Refuse {
+        if crowded == 0 || inbound.qos == QoS::AtMostOnce || !self.config.queue_full.may_refuse() {
             return false;
         }
         self.find_route(inbound.topic, inbound.publisher, route);

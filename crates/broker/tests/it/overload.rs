@@ -182,6 +182,56 @@ fn a_receiver_with_a_full_queue_is_disconnected_where_that_is_the_policy() {
     }
 }
 
+/// Whoever does not take what it subscribed to, of its own session or as a member of a group.
+#[test]
+fn a_receiver_whose_session_ends_with_its_connection_holds_nobody_up() {
+    for (shards, version) in everywhere() {
+        for filter in ["t", "$share/group/t"] {
+            let world = configured(shards, |config| {
+                config.queued_messages_maximum = 10;
+                config.send_maximum = std::num::NonZeroU16::MIN;
+            });
+            let slow = world.join(&Hello::new(version, "slow"));
+            slow.subscribe(filter, 1);
+            let quick = world.join(&Hello::new(version, "quick"));
+            quick.subscribe("t", 1);
+            let publisher = world.join(&Hello::new(version, "publisher"));
+            for number in 0..30 {
+                // It is acknowledged each time.
+                publisher.publish("t", format!("{number}"), 1);
+                quick.expect_publish("t", format!("{number}"), 1);
+            }
+            slow.expect_unanswered("t", "0", 1);
+            slow.expect_disconnect(0x97);
+            let metrics = world.metrics();
+            assert_eq!((metrics.refused_queue_full, metrics.dropped_queue_full), (0, 1));
+            assert_eq!(metrics.sessions, 2);
+        }
+    }
+}
+
+#[test]
+fn a_session_that_is_kept_loses_nothing_whether_its_client_is_there_or_not() {
+    for (shards, version) in everywhere() {
+        let world = configured(shards, |config| {
+            config.queued_messages_maximum = 10;
+            config.send_maximum = std::num::NonZeroU16::MIN;
+        });
+        let slow = world.join(&Hello::resume(version, "slow"));
+        slow.subscribe("t", 1);
+        let publisher = world.join(&Hello::new(version, "publisher"));
+        let (taken, refused) = fill(&world, &publisher);
+        assert_eq!((taken, refused), (11, 9));
+        slow.cut();
+        let back = world.join(&Hello::resume(version, "slow"));
+        for number in 0..11 {
+            back.expect_publish("t", format!("{number}"), 1);
+        }
+        back.expect_nothing();
+        assert_eq!(world.metrics().dropped_queue_full, 0);
+    }
+}
+
 #[test]
 fn a_chain_of_wills_to_full_queues_brings_nobody_down() {
     for shards in SHARDS {

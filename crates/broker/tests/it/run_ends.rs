@@ -101,6 +101,7 @@ fn what_is_acknowledged_of_a_run_arrives_in_both_roles_of_a_member_that_also_sub
     for version in VERSIONS {
         let world = configured(1, |config| {
             config.queued_messages_maximum = 5;
+            config.queue_full = QueueFull::Refuse;
             config.send_maximum = NonZeroU16::new(20).unwrap();
         });
         let both = world.join(&Hello::new(version, "both"));
@@ -168,6 +169,7 @@ fn what_is_acknowledged_of_a_run_that_fills_a_queue_arrives_and_the_rest_is_refu
             let name = format!("{shards} shards, {version}, {filled:?}, QoS {qos}");
             let world = configured(shards, |config| {
                 config.queued_messages_maximum = 10;
+                config.queue_full = QueueFull::Refuse;
                 config.send_maximum = NonZeroU16::new(3).unwrap();
             });
             let peer = filled.enter(&world, version, qos);
@@ -484,6 +486,7 @@ fn what_is_acknowledged_of_a_run_longer_than_the_output_budget_arrives_and_the_r
             let world = configured(1, |config| {
                 config.output_budget = 2000;
                 config.queued_messages_maximum = 5;
+                config.queue_full = QueueFull::Refuse;
             });
             world.capacity(300);
             let slow = world.join(&Hello::new(version, "slow"));
@@ -505,6 +508,7 @@ fn what_is_acknowledged_of_a_run_that_becomes_longer_for_its_receiver_arrives() 
         let world = configured(1, |config| {
             config.output_budget = 2000;
             config.queued_messages_maximum = 2;
+            config.queue_full = QueueFull::Refuse;
         });
         world.capacity(300);
         let slow = world.join(&Hello::new(V5, "slow"));
@@ -528,6 +532,7 @@ fn what_is_acknowledged_at_another_shard_before_it_knows_of_a_full_queue_arrives
             let world = configured(2, |config| {
                 config.output_budget = 2000;
                 config.queued_messages_maximum = 5;
+                config.queue_full = QueueFull::Refuse;
             });
             world.capacity(300);
             let slow = world.join(&Hello::new(version, "slow"));

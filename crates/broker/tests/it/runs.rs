@@ -206,7 +206,10 @@ fn settings(random: &mut Random, shards: usize, weather: Weather) -> Config {
     let budget = [config.output_budget, 4000, 500][random.below(3)];
     let queue = [config.queued_messages_maximum, 5, 30][random.below(3)];
     let policies = [QueueFull::Refuse, QueueFull::DropNewest, QueueFull::DropOldest];
-    let policy = policies[random.below(3)];
+    let policy = match policies[random.below(3)] {
+        QueueFull::Refuse if queue == 5 => QueueFull::BySession,
+        other => other,
+    };
     if !weather.is_calm() {
         config.output_budget = budget;
         config.queued_messages_maximum = queue;

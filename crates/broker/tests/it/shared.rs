@@ -1,5 +1,6 @@
 //! Shared subscriptions (section 4.8.2).
 
+use colibri_broker::QueueFull;
 use colibri_codec::ReasonCode;
 use colibri_codec::Version::V5;
 use colibri_sim::World;
@@ -269,6 +270,7 @@ fn no_message_is_lost_while_members_come_and_go() {
 fn a_member_whose_queue_is_full_is_passed_over() {
     let world = crate::world::configured(1, |config| {
         config.queued_messages_maximum = 2;
+        config.queue_full = QueueFull::Refuse;
         config.send_maximum = std::num::NonZeroU16::MIN;
     });
     let stuck = world.join(&Hello::new(V5, "stuck"));

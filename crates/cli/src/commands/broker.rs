@@ -47,9 +47,10 @@ pub(crate) struct Options {
     /// How many bytes of them, or `unlimited`
     #[arg(long, value_name = "BYTES", default_value = "16G", value_parser = parse_total)]
     max_stored_bytes_total: usize,
-    /// What happens to one more: refuse it (its publisher gets 0x97, or no acknowledgement before 5.0),
-    /// drop the oldest or the newest for that client, or disconnect that client
-    #[arg(long, value_name = "POLICY", default_value = "refuse")]
+    /// What happens to one more: refuse it (its publisher gets 0x97, or no acknowledgement before 5.0), drop the
+    /// oldest or the newest for that client, or disconnect that client; by-session disconnects a client whose
+    /// session ends with its connection, and refuses for one whose session is kept
+    #[arg(long, value_name = "POLICY", default_value = "by-session")]
     queue_full: Policy,
     /// The longest keep alive in seconds; a 5.0 client that wants a longer one or none is told this one, an
     /// older one is refused
@@ -81,6 +82,7 @@ pub(crate) struct Options {
 /// [`QueueFull`] as it is written on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Policy {
+    BySession,
     Refuse,
     DropOldest,
     DropNewest,
@@ -122,6 +124,7 @@ fn serve(options: &Options) -> Result<(), String> {
     config.stored_messages_total_maximum = options.max_stored_messages_total;
     config.stored_bytes_total_maximum = options.max_stored_bytes_total;
     config.queue_full = match options.queue_full {
+        Policy::BySession => QueueFull::BySession,
         Policy::Refuse => QueueFull::Refuse,
         Policy::DropOldest => QueueFull::DropOldest,
         Policy::DropNewest => QueueFull::DropNewest,

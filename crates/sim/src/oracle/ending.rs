@@ -42,7 +42,7 @@ impl Oracle {
             Some(QueueFull::DropOldest) => "a queue loses a message: drop oldest",
             Some(QueueFull::DropNewest) => "a queue loses a message: drop newest",
             Some(QueueFull::Disconnect) => "a queue loses a message: disconnect",
-            Some(QueueFull::Refuse) | None => return,
+            Some(QueueFull::BySession | QueueFull::Refuse) | None => return,
         };
         self.coverage.note(what);
     }
@@ -59,9 +59,7 @@ impl Oracle {
         let others = self.published.iter().filter(|(other, published)| {
             let can_be = match policy {
                 QueueFull::DropOldest => published.over.is_none_or(|over| over > lost.first_sent),
-                QueueFull::Refuse | QueueFull::DropNewest | QueueFull::Disconnect => {
-                    lost.over.is_none_or(|over| published.first_sent < over)
-                }
+                _ => lost.over.is_none_or(|over| published.first_sent < over),
             };
             **other != serial && can_be && interests(&published.message.topic())
         });

@@ -345,7 +345,7 @@ impl Oracle {
 
     /// Whether a receiver may be disconnected because too many messages wait for it.
     pub(crate) fn may_be_disconnected(&self) -> bool {
-        self.policy() == Some(QueueFull::Disconnect)
+        matches!(self.policy(), Some(QueueFull::BySession | QueueFull::Disconnect))
     }
 
     fn policy(&self) -> Option<QueueFull> {
@@ -354,7 +354,11 @@ impl Oracle {
 
     /// Whether a message without an answer may be one that was refused: 3.1.1 has no other way to say so.
     pub(crate) fn may_be_silent(&self) -> bool {
-        self.may_refuse || self.policy() == Some(QueueFull::Refuse)
+        self.may_refuse || self.refuses()
+    }
+
+    fn refuses(&self) -> bool {
+        matches!(self.policy(), Some(QueueFull::BySession | QueueFull::Refuse))
     }
 
     /// Whether an identifier may be in use at the broker that is free at the client, after a crash.
@@ -369,7 +373,7 @@ impl Oracle {
             published.refused = true;
             published.over = Some(event);
         }
-        if code == 0x97 && self.policy() == Some(QueueFull::Refuse) {
+        if code == 0x97 && self.refuses() {
             return self.coverage.note("a message is refused with 0x97 for a full queue");
         }
         if code != 0x91 || !self.is_masked(by, id) {
