@@ -8,6 +8,8 @@ pub(crate) const PATH: &str = "xtask/mutants.txt";
 
 /// What stands in place of statements where seeds of the simulation must notice.
 pub(crate) const SIMULATION: &str = "simulation";
+/// The same where those seeds have many wills.
+const SIMULATION_OF_WILLS: &str = "simulation of wills";
 
 /// One defect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub(crate) struct Mutant {
     pub(crate) name: String,
     /// The statements whose cases must notice; none if seeds of the simulation must.
     pub(crate) statements: Vec<String>,
+    /// Whether the seeds have many wills.
+    pub(crate) has_wills: bool,
     /// The path of the file from the root.
     pub(crate) file: String,
     /// The text that stands there exactly once.
@@ -70,13 +74,15 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Mutant>, Problem> {
 
 fn read(entry: &[&str], line: usize) -> Option<Mutant> {
     let [name, statements, file, find, replacement] = entry else { return None };
-    let ids = statements.split(',').filter(|_| *statements != SIMULATION);
+    let ids = statements.split(',').filter(|_| ![SIMULATION, SIMULATION_OF_WILLS].contains(statements));
+    let has_wills = *statements == SIMULATION_OF_WILLS;
     let statements: Vec<String> = ids.map(|id| id.trim().to_owned()).collect();
     let named = |id: &String| id.starts_with("v3.1.1 MQTT-") || id.starts_with("v5 MQTT-");
     statements.iter().all(named).then_some(())?;
     Some(Mutant {
         name: (*name).to_owned(),
         statements,
+        has_wills,
         file: (*file).to_owned(),
         find: find.strip_prefix("- ")?.to_owned(),
         replacement: replacement.strip_prefix("+ ")?.to_owned(),

@@ -100,12 +100,13 @@ impl<'a> Scratch<'a> {
     ///
     /// # Errors
     /// A sentence, if it could not be built or did not end.
-    fn failing_seed(&self) -> Result<Vec<String>, String> {
+    fn failing_seed(&self, has_wills: bool) -> Result<Vec<String>, String> {
         let program = self.build(&["build", "--package", "colibri-sim", "--bin", "colibri-sim"])?;
         let printed = self.target.join("printed.txt");
         let could_not = |error: io::Error| format!("{} could not be run: {error}.", program.display());
         let output = File::create(&printed).map_err(could_not)?;
         let mut command = Command::new(&program);
+        command.args(has_wills.then_some("--wills"));
         command.args(["--seeds", SEEDS, "--brief"]).env("RUST_BACKTRACE", "0").stdout(output);
         command.stderr(std::process::Stdio::null());
         let status = wait(&mut command, SEEDS_TIME_MAX).map_err(could_not)?;
@@ -146,7 +147,7 @@ impl<'a> Scratch<'a> {
             |text: &str| self.write(&file.path, text).map_err(|error| format!("{}: {error}.", mutant.file));
         write(&damaged)?;
         let found = match mutant.statements.is_empty() {
-            true => self.failing_seed(),
+            true => self.failing_seed(mutant.has_wills),
             false => self.failing_cases(&mutant.statements),
         };
         write(&file.text)?;

@@ -273,7 +273,12 @@ impl Links {
     }
 
     /// Whether there is so much for a shard that has nothing else from others that it had better begin now.
+    #[inline]
     pub(crate) fn has_work_for_idle(&self) -> bool {
+        self.inboxes.len() > 1 && self.has_much_for_idle()
+    }
+
+    fn has_much_for_idle(&self) -> bool {
         self.inboxes.iter().zip(&self.outgoing).any(|(inbox, operations)| {
             !operations.is_empty()
                 && operations.iter().map(Operation::weight).sum::<usize>() >= EARLY_MIN
